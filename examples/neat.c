@@ -1,6 +1,7 @@
 /* neat.c - NEAT on the tasks of Stanley and Miikkulainen 2002: XOR, and two poles on a cart.
  *
- *     neat xor [RUNS [SEED [OPTION...]]]             OPTION: no-speciation, no-crossover, no-growth
+ *     neat xor [RUNS [SEED [OPTION...]]]             OPTION: no-speciation, no-crossover, no-growth,
+ *                                                    random-topologies
  *     neat poles [RUNS [SEED [OPTION...]]]           with the velocities observed
  *     neat poles-no-velocities [RUNS [SEED [OPTION...]]]    without, Gruau's fitness and test of generalisation
  *     neat cartpole [POPULATION [GENERATIONS [THREADS]]]    speed: generations and steps a second
@@ -264,6 +265,8 @@ int main(int argc, char **argv) {
             opts.no_crossover = 1;
         else if (strcmp(argv[i], "no-growth") == 0)
             opts.no_growth = true, opts.hidden = 10;
+        else if (strcmp(argv[i], "random-topologies") == 0)
+            opts.random_topology = true, opts.hidden = 10;
         else
             return fprintf(stderr, "neat: unknown option %s\n", argv[i]), 2;
     }

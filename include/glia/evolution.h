@@ -191,6 +191,7 @@ typedef struct glia_neat_opts {
     int population;                   /* 0: 150 */
     int hidden;                       /* hidden nodes of the first genomes, fully connected; 0: none */
     bool unconnected;                 /* the first genomes have one link each instead of all from inputs to outputs */
+    bool random_topology;             /* the first genomes have 1 to `hidden` hidden nodes, and half of all links */
     bool recurrent;                   /* recurrent links may appear */
     glia_node_function output;        /* of outputs; zero: sigmoid */
     uint32_t functions;               /* of hidden nodes: bits 1 << glia_node_function; 0: as outputs */

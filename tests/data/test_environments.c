@@ -335,7 +335,7 @@ static void food_changes_sides(void **unused) {
     static const struct {
         const char *settings;
         double wanted;
-    } cases[] = { { "p_switch=0", 500 }, { "p_switch=1", 90 }, { "p_switch=1 patience=2", 250 }, { "size=7", 0 } };
+    } cases[] = { { "p_switch=0", 500 }, { "p_switch=1", 80 }, { "p_switch=1 patience=2", 250 }, { "size=7", 0 } };
     const double begin[3] = { 2, 1, 0 }, left[3] = { 2, 0, 0 }, outside[3] = { 5, 0, 0 };
     const int32_t right = 1, stay = 2;
     for (int k = 0; k < GLIA_COUNT(cases); k++) {

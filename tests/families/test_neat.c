@@ -238,6 +238,42 @@ static void assert_same(glia_neat *a, glia_neat *b) {
     }
 }
 
+/* Random topologies are alike only where their numbers are; about half of all links are there. */
+static void first_genomes_may_be_random(void **state) {
+    (void)state;
+    const glia_neat_opts opts = { .inputs = 3, .outputs = 2, .hidden = 5, .random_topology = true, .seed = 4 };
+    glia_neat *neat = create(opts);
+    int sizes[6] = { 0 };
+    double links = 0, possible = 0;
+    int ends[64][2] = { { 0 } };
+    for (int i = 0; i < glia_neat_population(neat); i++) {
+        const glia_genome *g = glia_neat_genome(neat, i);
+        const int hidden = g->n_nodes - 6;
+        assert_in_range(hidden, 1, 5);
+        sizes[hidden]++;
+        links += g->n_links;
+        possible += hidden * (4 + 2) + 4 * 2;
+        for (int l = 0; l < g->n_links; l++) {
+            const glia_link_gene *link = &g->links[l];
+            assert_true(l == 0 || link[-1].innovation < link->innovation);
+            int *known = ends[link->innovation];
+            if (known[1]) assert_true(known[0] == link->from && known[1] == link->to);
+            known[0] = link->from;
+            known[1] = link->to;
+        }
+        glia_net *net = glia_net_create(g, &error);
+        if (!net) fail_msg("%s", error.message);
+        glia_net_free(net);
+    }
+    for (int k = 1; k <= 5; k++) assert_in_range(sizes[k], 15, 50);
+    ASSERT_NEAR(links / possible, 0.5, 0.03);
+    double fitness[150] = { 0 };
+    for (int t = 0; t < 3; t++) assert_int_equal(glia_neat_tell(neat, fitness, &error), GLIA_OK);
+    glia_neat_free(neat);
+    assert_null(glia_neat_create((glia_neat_opts){ .inputs = 1, .outputs = 1, .random_topology = true }, &error));
+    ASSERT_SAYS("random topologies need hidden nodes");
+}
+
 static const glia_neat_opts usual = { .inputs = 2, .outputs = 1, .recurrent = true, .add_link = 0.2, .seed = 8 };
 
 static void any_number_of_threads_gives_the_same_bits(void **state) {
@@ -326,6 +362,7 @@ int main(void) {
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(a_restored_search_goes_on_with_the_same_bits),
         cmocka_unit_test(damaged_states_are_refused),
+        cmocka_unit_test(first_genomes_may_be_random),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

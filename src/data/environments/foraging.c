@@ -20,7 +20,7 @@ static const glia_setting settings[] = {
     { "size", GLIA_SETTING_INT, offsetof(foraging, size), 5, 3, 99, NULL, "cells of the corridor" },
     { "p_switch", GLIA_SETTING_REAL, offsetof(foraging, p_switch), 0.5, 0, 1, NULL,
       "probability that the food changes sides after a trial" },
-    { "patience", GLIA_SETTING_INT, offsetof(foraging, patience), 10, 1, 1e6, NULL, "steps until a trial ends" },
+    { "patience", GLIA_SETTING_INT, offsetof(foraging, patience), 11, 1, 1e6, NULL, "steps until a trial ends" },
 };
 
 static int64_t food_cell(const foraging *f, const double *state) { return state[FOOD] > 0 ? f->size - 1 : 0; }

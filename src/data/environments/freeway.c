@@ -111,28 +111,12 @@ static bool valid(const glia_env_at *at) {
 }
 
 static int draw(const glia_env_at *at, glia_mark *marks, int capacity) {
-    bool planes[PLANES * MINATAR_CELLS];
-    observe(at, planes);
-    return glia_minatar_draw(planes, PLANES, marks, capacity);
+    return glia_minatar_draw(at, observe, PLANES, marks, capacity);
 }
 
 const glia_env_kind glia_env_freeway = {
     .name = "MinAtar/Freeway-v1",
     .alias = "minatar-freeway",
     .summary = "lead a chicken across a road; 10x10 pixels",
-    .paper = "Young and Tian 2019",
-    .observation = { GLIA_SPACE_BOX, 0, GLIA_BOOL, { 3, { PLANES, MINATAR_SIDE, MINATAR_SIDE } }, NULL, NULL },
-    .action = { GLIA_SPACE_DISCRETE, 3, GLIA_I32, { 0 }, NULL, NULL },
-    .spaces = spaces,
-    .limit = MINATAR_LIMIT,
-    .threshold = NAN,
-    .settings = settings,
-    .n_settings = GLIA_COUNT(settings),
-    .bytes = sizeof(glia_minatar),
-    .state = STATE,
-    .reset = reset,
-    .step = step,
-    .observe = observe,
-    .valid = valid,
-    .draw = draw,
+    MINATAR_RECORD(3),
 };

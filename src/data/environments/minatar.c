@@ -14,9 +14,12 @@ void glia_minatar_actions(const void *settings, glia_space *action, int n) {
     action->n = ((const glia_minatar *)settings)->minimal ? n : MINATAR_ACTIONS;
 }
 
-int glia_minatar_draw(const bool *planes, int n, glia_mark *marks, int capacity) {
+int glia_minatar_draw(const glia_env_at *at, void (*observe)(const glia_env_at *at, void *observation), int n,
+                      glia_mark *marks, int capacity) {
+    bool planes[MINATAR_PLANES * MINATAR_CELLS];
     static const uint32_t colours[] = { 0x4488EE, 0xEE5544, 0xAA8855, 0x66AA66, 0xCC66CC, 0xDDAA33, 0x55BBBB };
     int count = 0;
+    observe(at, planes);
     if (capacity > 0) marks[0] = (glia_mark){ GLIA_MARK_BOX, 0, 0, 1, 1, 0, 0x111122 };
     count++;
     for (int plane = 0; plane < n; plane++) {

@@ -46,6 +46,29 @@ typedef struct glia_evolving {
             "training ends when the best returns this after an epoch; 0: the environment's threshold"                  \
     }
 
+/* The record of a method of evolution, with the functions begin, step, measure, show, finish, arrays, restore and end
+ * of its file. */
+#define GLIA_EVOLVING_METHOD(id_, name_, memory_, settings_, assess_, summary_, paper_)                                \
+    const glia_method glia_method_##id_ = {                                                                            \
+        .about = { .name = name_,                                                                                      \
+                   .summary = summary_,                                                                                \
+                   .paper = paper_,                                                                                    \
+                   .settings = settings_,                                                                              \
+                   .n_settings = GLIA_COUNT(settings_),                                                                \
+                   .uses = GLIA_USES_ENVIRONMENT,                                                                      \
+                   .assesses = true },                                                                                 \
+        .bytes = sizeof(memory_),                                                                                      \
+        .begin = begin,                                                                                                \
+        .step = step,                                                                                                  \
+        .measure = measure,                                                                                            \
+        .show = show,                                                                                                  \
+        .finish = finish,                                                                                              \
+        .arrays = arrays,                                                                                              \
+        .restore = restore,                                                                                            \
+        .end = end,                                                                                                    \
+        .assess = assess_,                                                                                             \
+    }
+
 /* Sets the stage; declares the mean "loss" and figures; names the environment in the model's metadata. */
 glia_status glia_evolving_begin(glia_training *training, const char *size, const char *links, glia_error *error);
 /* The first seed of this generation's episodes. */

@@ -57,6 +57,8 @@ static glia_status check_opts(const glia_neat_opts *o, glia_error *error) {
             return glia_fail(error, GLIA_E_ARGUMENT, "neat: %s is %g, outside 0 to %g", reals[i].name, reals[i].value,
                              reals[i].most);
     }
+    if (o->random_topology && (o->hidden < 1 || o->unconnected))
+        return glia_fail(error, GLIA_E_ARGUMENT, "neat: random topologies need hidden nodes, and are not unconnected");
     if (o->stagnation < 1 || o->species < 0)
         return glia_fail(error, GLIA_E_ARGUMENT, "neat: stagnation and species cannot be negative");
     return GLIA_OK;
@@ -115,22 +117,32 @@ static void speciate(glia_neat *neat) {
 
 /* ---- the first generation --------------------------------------------------------------------------------- */
 
-static void add_first_link(const glia_neat *neat, glia_genome *g, int from, int to, glia_rng *rng) {
-    g->links[g->n_links] = (glia_link_gene){
-        .innovation = g->n_links, .from = from, .to = to, .weight = glia_neat_weight(neat, rng), .enabled = true
+/* The next link of all that first genomes may have, in its order; of random ones half are there. */
+static void add_first_link(const glia_neat *neat, glia_genome *g, int *innovation, int from, int to, glia_rng *rng) {
+    const int number = (*innovation)++;
+    if (neat->opts.random_topology && (to >= g->n_nodes || from >= g->n_nodes || glia_rng_uniform(rng) < 0.5)) return;
+    g->links[g->n_links++] = (glia_link_gene){
+        .innovation = number, .from = from, .to = to, .weight = glia_neat_weight(neat, rng), .enabled = true
     };
-    g->n_links++;
+}
+
+/* How many links first genomes may have. */
+static int first_links(const glia_neat_opts *o) {
+    const int sources = o->inputs + 1, hidden = o->hidden * (sources + o->outputs);
+    return hidden + (o->hidden && !o->random_topology ? 0 : sources * o->outputs);
 }
 
 static bool first_genome(glia_neat *neat, glia_genome *g, glia_rng *rng) {
     const glia_neat_opts *o = &neat->opts;
     const int fixed = o->inputs + 1 + o->outputs, sources = o->inputs + 1;
-    const int links = o->hidden ? o->hidden * (sources + o->outputs) : sources * o->outputs;
+    const int links = first_links(o);
+    const int hidden = o->random_topology ? 1 + (int)glia_rng_below(rng, (uint64_t)o->hidden) : o->hidden;
+    int innovation = 0;
     *g = (glia_genome){ .inputs = o->inputs, .outputs = o->outputs, .fitness = NAN };
     g->nodes = glia_arena_alloc(&neat->memory, (size_t)(fixed + o->hidden) * sizeof *g->nodes);
     g->links = glia_arena_alloc(&neat->memory, (size_t)links * sizeof *g->links);
     if (!g->nodes || !g->links) return false;
-    for (int i = 0; i < fixed + o->hidden; i++) {
+    for (int i = 0; i < fixed + hidden; i++) {
         g->nodes[g->n_nodes++] = (glia_node_gene){ .id = i,
                                                    .kind = i < o->inputs    ? GLIA_NODE_INPUT
                                                            : i == o->inputs ? GLIA_NODE_BIAS
@@ -139,12 +151,12 @@ static bool first_genome(glia_neat *neat, glia_genome *g, glia_rng *rng) {
                                                    .function = i > o->inputs ? o->output : GLIA_NODE_SIGMOID };
     }
     for (int h = 0; h < o->hidden; h++) {
-        for (int i = 0; i < sources; i++) add_first_link(neat, g, i, fixed + h, rng);
-        for (int k = 0; k < o->outputs; k++) add_first_link(neat, g, fixed + h, sources + k, rng);
+        for (int i = 0; i < sources; i++) add_first_link(neat, g, &innovation, i, fixed + h, rng);
+        for (int k = 0; k < o->outputs; k++) add_first_link(neat, g, &innovation, fixed + h, sources + k, rng);
     }
-    if (o->hidden) return true;
+    if (o->hidden && !o->random_topology) return true;
     for (int i = 0; i < sources; i++) {
-        for (int k = 0; k < o->outputs; k++) add_first_link(neat, g, i, sources + k, rng);
+        for (int k = 0; k < o->outputs; k++) add_first_link(neat, g, &innovation, i, sources + k, rng);
     }
     if (!o->unconnected) return true;
     g->links[0] = g->links[glia_rng_below(rng, (uint64_t)links)]; /* its number among all of them stays */
@@ -156,7 +168,7 @@ glia_status glia_neat_begin(glia_neat *neat, glia_error *error) {
     const glia_neat_opts *o = &neat->opts;
     const int sources = o->inputs + 1;
     neat->next_node = sources + o->outputs + o->hidden;
-    neat->next_innovation = o->hidden ? o->hidden * (sources + o->outputs) : sources * o->outputs;
+    neat->next_innovation = first_links(o);
     neat->threshold = o->threshold;
     neat->best = neat->mean = NAN;
     neat->genomes = calloc((size_t)o->population, sizeof *neat->genomes);

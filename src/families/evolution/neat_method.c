@@ -288,26 +288,7 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     return status == GLIA_OK ? glia_neat_restore(m->neat, from, n, check_only, error) : status;
 }
 
-#define METHOD(name_, summary_, paper_)                                                                                \
-    const glia_method glia_method_##name_ = {                                                                          \
-        .about = { .name = #name_,                                                                                     \
-                   .summary = summary_,                                                                                \
-                   .paper = paper_,                                                                                    \
-                   .settings = settings,                                                                               \
-                   .n_settings = GLIA_COUNT(settings),                                                                 \
-                   .uses = GLIA_USES_ENVIRONMENT,                                                                      \
-                   .assesses = true },                                                                                 \
-        .bytes = sizeof(neat),                                                                                         \
-        .begin = begin,                                                                                                \
-        .step = step,                                                                                                  \
-        .measure = measure,                                                                                            \
-        .show = show,                                                                                                  \
-        .finish = finish,                                                                                              \
-        .arrays = arrays,                                                                                              \
-        .restore = restore,                                                                                            \
-        .end = end,                                                                                                    \
-        .assess = glia_evolving_assess,                                                                                \
-    }
-
-METHOD(neat, "structure and weights of nets evolve together", "Stanley and Miikkulainen 2002");
-METHOD(hyperneat, "a function of places that gives all weights evolves", "Stanley, D'Ambrosio and Gauci 2009");
+GLIA_EVOLVING_METHOD(neat, "neat", neat, settings, glia_evolving_assess,
+                     "structure and weights of nets evolve together", "Stanley and Miikkulainen 2002");
+GLIA_EVOLVING_METHOD(hyperneat, "hyperneat", neat, settings, glia_evolving_assess,
+                     "a function of places that gives all weights evolves", "Stanley, D'Ambrosio and Gauci 2009");

@@ -404,32 +404,12 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     return status;
 }
 
-#define METHOD(name_, text_, settings_, assess_, summary_, paper_)                                                     \
-    const glia_method glia_method_##name_ = {                                                                          \
-        .about = { .name = text_,                                                                                      \
-                   .summary = summary_,                                                                                \
-                   .paper = paper_,                                                                                    \
-                   .settings = settings_,                                                                              \
-                   .n_settings = GLIA_COUNT(settings_),                                                                \
-                   .uses = GLIA_USES_ENVIRONMENT,                                                                      \
-                   .assesses = true },                                                                                 \
-        .bytes = sizeof(searching),                                                                                    \
-        .begin = begin,                                                                                                \
-        .step = step,                                                                                                  \
-        .measure = measure,                                                                                            \
-        .show = show,                                                                                                  \
-        .finish = finish,                                                                                              \
-        .arrays = arrays,                                                                                              \
-        .restore = restore,                                                                                            \
-        .end = end,                                                                                                    \
-        .assess = assess_,                                                                                             \
-    }
-
-METHOD(cma_es, "cma-es", cma_settings, glia_evolving_assess, "weights by a covariance that adapts to the task",
-       "Hansen 2016, \"The CMA evolution strategy: a tutorial\"");
-METHOD(es, "es", es_settings, glia_evolving_assess, "weights by a gradient estimated from mirrored noise",
-       "Salimans et al. 2017");
-METHOD(ndp, "ndp", ndp_settings, glia_evolving_assess, "nets that grow from one node, by a genome that evolves",
-       "Najarro et al. 2023");
-METHOD(lndp, "lndp", lndp_settings, assess_lives, "nets that change with their experience, by a genome that evolves",
-       "Plantec et al. 2024");
+GLIA_EVOLVING_METHOD(cma_es, "cma-es", searching, cma_settings, glia_evolving_assess,
+                     "weights by a covariance that adapts to the task",
+                     "Hansen 2016, \"The CMA evolution strategy: a tutorial\"");
+GLIA_EVOLVING_METHOD(es, "es", searching, es_settings, glia_evolving_assess,
+                     "weights by a gradient estimated from mirrored noise", "Salimans et al. 2017");
+GLIA_EVOLVING_METHOD(ndp, "ndp", searching, ndp_settings, glia_evolving_assess,
+                     "nets that grow from one node, by a genome that evolves", "Najarro et al. 2023");
+GLIA_EVOLVING_METHOD(lndp, "lndp", searching, lndp_settings, assess_lives,
+                     "nets that change with their experience, by a genome that evolves", "Plantec et al. 2024");

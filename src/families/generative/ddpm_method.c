@@ -103,8 +103,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     if (e->y && m->drop_class > 0) {
         glia_tensor lost = glia_less(glia_random_uniform(g, e->y->shape), glia_scalar(g, GLIA_F32, m->drop_class));
         glia_tensor y = glia_select(lost, glia_like(e->y, glia_classes_of(t->model)), e->y);
-        glia_tensor whole = loss;
-        glia_substitute(&whole, 1, &e->y, &y, 1, &loss);
+        loss = glia_once_more(loss, e->y, y);
     }
     glia_minimize(loss, t->opts.optimizer, NULL, NULL);
     glia_status status = glia_training_add_states(t, g, error);
@@ -143,8 +142,7 @@ static glia_status open_net(const ddpm *m, glia_model *model, glia_backend *back
     if (status == GLIA_OK) {
         glia_tensor prediction = e.prediction;
         if (m->guidance != 1) {
-            glia_tensor none = glia_like(e.y, glia_classes_of(model)), plain;
-            glia_substitute(&prediction, 1, &e.y, &none, 1, &plain);
+            glia_tensor plain = glia_once_more(prediction, e.y, glia_like(e.y, glia_classes_of(model)));
             prediction = glia_add(plain, glia_mul_scalar(glia_sub(prediction, plain), m->guidance));
             glia_tensor both[] = { prediction, e.prediction };
             for (int i = 0; learns_variance(&e) && i < 2; i++) both[i] = glia_diffusion_half(both[i], i);

@@ -92,7 +92,8 @@ static glia_model *known_model(bool classes) {
     glia_tensor table = glia_constant(glia_model_graph(model), GLIA_F32, GLIA_SHAPE(CLASSES + 1), means);
     glia_tensor mean = classes ? glia_gather(table, y, 0) : glia_mul_scalar(glia_cast(t, GLIA_F32), 0);
     mean = glia_add(mean, glia_mul_scalar(glia_cast(t, GLIA_F32), 0));
-    glia_tensor out = glia_add(glia_mul_scalar(x, 0), glia_reshape(mean, GLIA_SHAPE(GLIA_BATCH, 1)));
+    glia_tensor nothing = glia_mul_scalar(glia_dense(x, "out", (glia_dense_opts){ .units = 2 }), 0);
+    glia_tensor out = glia_add(nothing, glia_reshape(mean, GLIA_SHAPE(GLIA_BATCH, 1)));
     glia_model_output(model, "x0", out);
     assert_int_equal(glia_model_set(model, "method", "ddpm", NULL), GLIA_OK);
     assert_int_equal(glia_model_set(model, "method.settings", "timesteps=50 sampling_steps=10 prediction=sample", NULL),
@@ -125,6 +126,32 @@ static void guidance_extrapolates_from_no_class(void **state) {
     ASSERT_SAYS("51 steps of a schedule that has 50");
     glia_model_free(model);
     glia_model_free(without);
+}
+
+static glia_status look(void *context, const glia_shown *shown, glia_error *e) {
+    (void)e;
+    assert_int_equal(shown->n, N);
+    memcpy(context, shown->values, 2 * N * sizeof(float));
+    return GLIA_OK;
+}
+
+static glia_status show(const glia_progress *p, void *context, glia_error *e) {
+    return glia_training_show(p->training, look, context, e);
+}
+
+/* What a training shows is drawn with its guidance, as glia_sample() draws. */
+static void shown_samples_are_guided(void **state) {
+    (void)state;
+    float out[2 * N] = { 0 };
+    glia_model *model = known_model(true);
+    glia_dataset *data = glia_data_open("ring?n=64&modes=4", NULL, NULL, NULL);
+    const glia_callback watch = { .epoch_end = show, .context = out };
+    const glia_fit_opts how = { .batch = 4, .max_steps = 1, .callbacks = &watch, .n_callbacks = 1, .threads = 1 };
+    const char *settings = "timesteps=50 sampling_steps=10 prediction=sample guidance=2 shown=6";
+    if (glia_train(model, data, "ddpm", settings, how, &error) != GLIA_OK) fail_msg("%s", error.message);
+    for (int i = 0; i < 2 * N; i++) ASSERT_NEAR(out[i], 9 + 2 * (i / 2 % CLASSES - 9), 1e-4);
+    glia_data_free(data);
+    glia_model_free(model);
 }
 
 static glia_status count_steps(void *context, const float *samples, int64_t first, int64_t n, int step, int steps,
@@ -166,8 +193,7 @@ static void walks_combine_noise(void **state) {
     glia_model *model = glia_model_create("linear", NULL);
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2));
     glia_tensor t = glia_mul_scalar(glia_cast(glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR), GLIA_F32), 0);
-    glia_model_output(model, "x0",
-                      glia_add(glia_mul_scalar(x, 0.5), glia_reshape(t, GLIA_SHAPE(GLIA_BATCH, 1))));
+    glia_model_output(model, "x0", glia_add(glia_mul_scalar(x, 0.5), glia_reshape(t, GLIA_SHAPE(GLIA_BATCH, 1))));
     assert_int_equal(glia_model_set(model, "method", "ddpm", NULL), GLIA_OK);
     glia_sample_opts how = { .settings = "timesteps=50 sampling_steps=10 prediction=sample interpolate=3",
                              .threads = 1 };
@@ -278,6 +304,7 @@ int main(void) {
         cmocka_unit_test(classes_are_checked),
         cmocka_unit_test(a_class_alone_gives_the_same_samples),
         cmocka_unit_test(guidance_extrapolates_from_no_class),
+        cmocka_unit_test(shown_samples_are_guided),
         cmocka_unit_test(known_parts_are_kept),
         cmocka_unit_test(walks_combine_noise),
         cmocka_unit_test(the_bound_of_a_known_net),

@@ -57,6 +57,17 @@ class Sampling(Folder):
         head = (self.folder / "digits/curves.csv").read_text().splitlines()[0]
         self.assertIn("critic_loss,real_score,fake_score", head)
 
+    def test_judged_samples_are_curves(self):
+        judged = [*GAN[:-2], "--set", "gan.judged=20", "--set", "gan.loss=wgan", "--tensorboard", "--quiet"]
+        self.glia(*judged, "--out", "judged")
+        head, *rows = (self.folder / "judged/curves.csv").read_text().splitlines()
+        self.assertIn(",critic_distance,fid,kid,precision,recall,classifier_score,", head)
+        self.assertEqual(len(rows), 2)
+        self.assertIn(">FID<", (self.folder / "judged/report.html").read_text())
+        self.assertIn(b"classifier_score", b"".join(p.read_bytes() for p in self.folder.glob("judged/**/*tfevents*")))
+        self.assertIn("over 2 epochs", self.glia("curves", "judged", "--of", "fid", "--over", "critic_distance",
+                                                "--correlation").stdout)
+
     def test_sample(self):
         self.assertIn("9 samples in grid.png", self.glia("sample", "digits", "-n", 9, "-o", "grid.png").stdout)
         self.assertEqual((self.folder / "grid.png").read_bytes()[:4], b"\x89PNG")

@@ -169,7 +169,8 @@ static void learning(const training *t, text *out) {
         const bool validated = strncmp(h->metrics[k], "val_", 4) == 0;
         char name[SHORT];
         spelled(metric_label(h->metrics[k]), name);
-        name[0] = (char)toupper((unsigned char)name[0]);
+        const size_t capitals = strlen(name) <= 3 ? strlen(name) : 1; /* short names are abbreviations: FID */
+        for (size_t i = 0; i < capitals; i++) name[i] = (char)toupper((unsigned char)name[i]);
         figure(out, name, validated ? KEY("b", "validation") : "",
                &(chart){ .series = &series, .n_series = 1, .x_name = "epoch", .unit = "", .y_free = true });
     }

@@ -21,6 +21,9 @@ glia_tensor glia_to_net_range(glia_tensor x);
 /* n numbers from the nets' range, cut to [0, 1] if they are pictures. */
 void glia_from_net_range(const float *from, float *to, int64_t n, bool pictures);
 
+/* y once more, with `to` in the place of `from`. */
+glia_tensor glia_once_more(glia_tensor y, glia_tensor from, glia_tensor to);
+
 /* Checks that the data's samples have as many numbers as those of x. */
 glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_error *error);
 

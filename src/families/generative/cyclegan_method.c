@@ -104,12 +104,6 @@ static glia_status check_pictures(const char *what, glia_shape sample, glia_tens
 
 /* ---- building ------------------------------------------------------------------------------------- */
 
-static glia_tensor once_more(glia_tensor y, glia_tensor from, glia_tensor to) {
-    glia_tensor out = NULL;
-    glia_substitute(&y, 1, &from, &to, 1, &out);
-    return out;
-}
-
 static glia_tensor mean_of(glia_tensor x) { return glia_mean(x, GLIA_SCALAR, false); }
 static glia_tensor difference(glia_tensor a, glia_tensor b) { return mean_of(glia_abs(glia_sub(a, b))); }
 
@@ -118,11 +112,11 @@ static void generator_losses(const cyclegan *m, const ends *e, const glia_tensor
     glia_tensor made[KINDS], total = NULL, cycles = NULL, same = NULL;
     for (int k = 0; k < KINDS; k++) {
         const int to = 1 - k;
-        made[k] = once_more(e->out[k], e->in[k], real[k]);
-        glia_tensor score = once_more(e->score[to], e->in[to], made[k]);
+        made[k] = glia_once_more(e->out[k], e->in[k], real[k]);
+        glia_tensor score = glia_once_more(e->score[to], e->in[to], made[k]);
         glia_tensor fool = glia_mul_scalar(glia_gan_generator_loss(score, GLIA_GAN_LEAST_SQUARES), 2);
-        glia_tensor cycle = difference(once_more(e->out[to], e->in[to], made[k]), real[k]);
-        glia_tensor keep = difference(once_more(e->out[k], e->in[k], real[to]), real[to]);
+        glia_tensor cycle = difference(glia_once_more(e->out[to], e->in[to], made[k]), real[k]);
+        glia_tensor keep = difference(glia_once_more(e->out[k], e->in[k], real[to]), real[to]);
         total = total ? glia_add(total, fool) : fool;
         cycles = cycles ? glia_add(cycles, cycle) : cycle;
         same = same ? glia_add(same, keep) : keep;
@@ -141,8 +135,8 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     generator_losses(m, e, real, outputs);
     for (int k = 0; k < KINDS; k++) {
         glia_tensor fake = glia_input(g, k == A ? "fake_a" : "fake_b", GLIA_F32, e->in[k]->shape);
-        glia_tensor loss = glia_gan_critic_loss(once_more(e->score[k], e->in[k], real[k]),
-                                                once_more(e->score[k], e->in[k], fake), GLIA_GAN_LEAST_SQUARES);
+        glia_tensor loss = glia_gan_critic_loss(glia_once_more(e->score[k], e->in[k], real[k]),
+                                                glia_once_more(e->score[k], e->in[k], fake), GLIA_GAN_LEAST_SQUARES);
         critic_loss = critic_loss ? glia_add(critic_loss, loss) : loss;
     }
     glia_optimizer plain = t->opts.optimizer;
@@ -187,7 +181,7 @@ static glia_function *make_converter(glia_graph *g, glia_store *store, int kind,
     ends e;
     if (find_ends(g, &e, error) != GLIA_OK) return NULL;
     glia_tensor x = make_input(g, kind == A ? "shown_a" : "shown_b", sample, e.in[A]);
-    glia_tensor y = glia_mul_scalar(glia_add_scalar(once_more(e.out[kind], e.in[kind], x), 1), 0.5);
+    glia_tensor y = glia_mul_scalar(glia_add_scalar(glia_once_more(e.out[kind], e.in[kind], x), 1), 0.5);
     const glia_function_opts opts = { .outputs = &y, .n_outputs = 1, .mode = GLIA_INFER };
     return glia_graph_check(g, error) == GLIA_OK ? glia_function_create(g, backend, store, opts, error) : NULL;
 }

@@ -38,8 +38,8 @@ typedef struct ddpm {
     glia_diffusion *diffusion;
     glia_graph *graph;
     glia_net_step learn;
-    glia_array x, y; /* a batch; y.data NULL: no classes */
-    net sampling;
+    glia_array x, y;                /* a batch; y.data NULL: no classes */
+    net guided, plain;              /* what samples are drawn with; as trained, for the validation */
     glia_loader *validation_loader; /* NULL: no validation */
     glia_judge *judge;              /* NULL: samples are not judged in training */
     int loss_mean, val_loss;
@@ -103,8 +103,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     if (e->y && m->drop_class > 0) {
         glia_tensor lost = glia_less(glia_random_uniform(g, e->y->shape), glia_scalar(g, GLIA_F32, m->drop_class));
         glia_tensor y = glia_select(lost, glia_like(e->y, glia_classes_of(t->model)), e->y);
-        glia_tensor whole = loss;
-        glia_substitute(&whole, 1, &e->y, &y, 1, &loss);
+        loss = glia_once_more(loss, e->y, y);
     }
     glia_minimize(loss, t->opts.optimizer, NULL, NULL);
     glia_status status = glia_training_add_states(t, g, error);
@@ -143,8 +142,7 @@ static glia_status open_net(const ddpm *m, glia_model *model, glia_backend *back
     if (status == GLIA_OK) {
         glia_tensor prediction = e.prediction;
         if (m->guidance != 1) {
-            glia_tensor none = glia_like(e.y, glia_classes_of(model)), plain;
-            glia_substitute(&prediction, 1, &e.y, &none, 1, &plain);
+            glia_tensor plain = glia_once_more(prediction, e.y, glia_like(e.y, glia_classes_of(model)));
             prediction = glia_add(plain, glia_mul_scalar(glia_sub(prediction, plain), m->guidance));
             glia_tensor both[] = { prediction, e.prediction };
             for (int i = 0; learns_variance(&e) && i < 2; i++) both[i] = glia_diffusion_half(both[i], i);
@@ -173,8 +171,11 @@ static glia_status begin_validation(glia_training *t, glia_error *error) {
     if (status != GLIA_OK) return status;
     m->validation_loader =
         glia_loader_create(data, (glia_loader_opts){ .batch = BATCH, .workers = t->opts.workers }, &reason);
+    if (!m->validation_loader) return glia_fail(error, reason.status, "%s", reason.message);
     m->val_loss = glia_training_figure(t, "val_loss");
-    return m->validation_loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    ddpm plain = *m;
+    plain.guidance = 1;
+    return open_net(&plain, t->model, t->backend, false, &m->plain, error);
 }
 
 static glia_judged judged_by(const ddpm *m) {
@@ -192,10 +193,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     if (status != GLIA_OK) return status;
     t->groups[t->n_groups++] = "train";
     m->loss_mean = glia_training_mean(t, "loss");
-    status = check_guidance(m, &e, error);
-    ddpm plain = *m;
-    plain.guidance = 1; /* the validation's loss is that of training */
-    if (status == GLIA_OK) status = open_net(&plain, t->model, t->backend, false, &m->sampling, error);
+    status = open_net(m, t->model, t->backend, false, &m->guided, error);
     if (status == GLIA_OK) status = begin_validation(t, error);
     return status == GLIA_OK ? glia_judge_begin(t, judged_by(m), glia_one_of(e.x), m->judged, &m->judge, error)
                              : status;
@@ -205,7 +203,8 @@ static void end(glia_training *t) {
     ddpm *m = t->memory;
     glia_judge_end(m->judge);
     glia_loader_free(m->validation_loader);
-    close_net(&m->sampling);
+    close_net(&m->guided);
+    close_net(&m->plain);
     glia_net_step_close(&m->learn);
     glia_graph_free(m->graph);
     glia_store_free(t->states);
@@ -258,7 +257,7 @@ static glia_status validate_batch(const ddpm *m, const noised *in, const void *c
         { .name = "y", .dtype = GLIA_I32, .shape = GLIA_SHAPE(shape.dim[0]), .data = (void *)(uintptr_t)classes },
     };
     const int n = m->y.data ? 3 : 2;
-    glia_status status = glia_function_call(m->sampling.function, inputs, n, &prediction, error);
+    glia_status status = glia_function_call(m->plain.function, inputs, n, &prediction, error);
     const float *y = status == GLIA_OK ? prediction.data : NULL;
     const int64_t size = glia_shape_count(shape) / shape.dim[0];
     const int64_t stride = y ? glia_shape_count(prediction.shape) / shape.dim[0] : 0;
@@ -406,7 +405,7 @@ static glia_status draw_shown(glia_training *t, int64_t n, float *out, glia_erro
     const ddpm *m = t->memory;
     const glia_sample_opts how = { .seed = t->opts.seed };
     drawing d = {
-        .m = m, .net = m->sampling.function, .model = t->model, .x = glia_graph_find_leaf(m->graph, "x"), .opts = &how
+        .m = m, .net = m->guided.function, .model = t->model, .x = glia_graph_find_leaf(m->graph, "x"), .opts = &how
     };
     return draw(&d, n, out, error);
 }

@@ -99,23 +99,13 @@ static glia_optimizer optimizer_of(const glia_training *t, double lr, bool avera
     return o;
 }
 
-/* score, once more with `x` in the place of the critic's input */
-static glia_tensor score_of(const ends *e, glia_tensor x) {
-    glia_tensor score = NULL;
-    const glia_tensor ys[] = { e->score }, from[] = { e->x }, to[] = { x };
-    glia_substitute(ys, 1, from, to, 1, &score);
-    return score;
-}
-
 /* Adds losses and updates to the graph and compiles each net's step. */
 static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     gan *m = t->memory;
     glia_graph *g = m->graph;
-    glia_tensor fake = NULL;
-    const glia_tensor ys[] = { e->sample }, from[] = { e->z }, to[] = { glia_random_normal(g, e->z->shape) };
-    glia_substitute(ys, 1, from, to, 1, &fake);
+    glia_tensor fake = glia_once_more(e->sample, e->z, glia_random_normal(g, e->z->shape));
     glia_tensor real = glia_to_net_range(e->x);
-    glia_tensor on_real = score_of(e, real), on_fake = score_of(e, fake);
+    glia_tensor on_real = glia_once_more(e->score, e->x, real), on_fake = glia_once_more(e->score, e->x, fake);
     glia_tensor critic_loss = glia_gan_critic_loss(on_real, on_fake, kinds[m->loss]);
     glia_tensor generator_loss = glia_gan_generator_loss(on_fake, kinds[m->loss]);
     if (m->loss == WGAN_GP) {

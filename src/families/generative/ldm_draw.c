@@ -52,8 +52,7 @@ int64_t glia_ldm_length(const glia_ldm_ends *e) { return e->words->shape.dim[1];
 /* Guidance s: the prediction without words, and s times the difference that they make. */
 static glia_tensor guided(const glia_ldm_ends *e, double guidance) {
     if (guidance == 1) return e->prediction;
-    glia_tensor none = glia_like(e->words, 0), plain = NULL;
-    glia_substitute(&e->prediction, 1, &e->words, &none, 1, &plain);
+    glia_tensor plain = glia_once_more(e->prediction, e->words, glia_like(e->words, 0));
     return glia_add(plain, glia_mul_scalar(glia_sub(e->prediction, plain), guidance));
 }
 
@@ -77,9 +76,8 @@ glia_status glia_ldm_open(glia_ldm_nets *nets, const glia_ldm *m, glia_graph *g,
                          "above 0); 1 is none");
     glia_tensor code[2], mirrored[2], prediction = guided(&e, m->guidance);
     glia_ldm_encoded(&e, code);
-    glia_tensor unit = glia_div(code[0], e.scale);
     mirrored[0] = code[0];
-    glia_substitute(&e.decoded, 1, &e.z, &unit, 1, &mirrored[1]);
+    mirrored[1] = glia_once_more(e.decoded, e.z, glia_div(code[0], e.scale));
     status = glia_graph_check(g, error);
     if (status != GLIA_OK) return status;
     nets->predict = function_of(g, &prediction, 1, store, backend, frozen, &reason);

@@ -36,17 +36,11 @@ static const glia_setting settings[] = {
 
 /* ---- building ------------------------------------------------------------------------------------- */
 
-static glia_tensor once_more(glia_tensor y, glia_tensor from, glia_tensor to) {
-    glia_tensor out = NULL;
-    glia_substitute(&y, 1, &from, &to, 1, &out);
-    return out;
-}
-
 /* out: the loss, the reconstruction's and the KL of each number. */
 static void autoencoder_loss(const glia_ldm *m, const glia_ldm_ends *e, glia_tensor out[3]) {
     glia_tensor code[2];
     glia_ldm_encoded(e, code);
-    glia_tensor picture = once_more(e->decoded, e->z, glia_vae_latent(code[0], code[1]));
+    glia_tensor picture = glia_once_more(e->decoded, e->z, glia_vae_latent(code[0], code[1]));
     glia_tensor kl = glia_vae_kl(glia_flatten(code[0]), glia_flatten(code[1]));
     out[1] = glia_mean(glia_square(glia_sub(picture, glia_to_net_range(e->x))), GLIA_SCALAR, false);
     out[2] = glia_mul_scalar(glia_mean(kl, GLIA_SCALAR, false), 1 / (double)glia_shape_count(glia_one_of(e->z)));
@@ -61,7 +55,7 @@ static glia_tensor diffusion_loss(const glia_ldm *m, const glia_ldm_ends *e) {
     if (m->drop_words == 0 || glia_is_bad(loss)) return loss;
     glia_tensor chance = glia_random_uniform(m->graph, GLIA_SHAPE(e->words->shape.dim[0], 1));
     glia_tensor lost = glia_less(chance, glia_scalar(m->graph, GLIA_F32, m->drop_words));
-    return once_more(loss, e->words, glia_select(lost, glia_like(e->words, 0), e->words));
+    return glia_once_more(loss, e->words, glia_select(lost, glia_like(e->words, 0), e->words));
 }
 
 static glia_status build(glia_training *t, const glia_ldm_ends *e, glia_error *error) {

@@ -90,7 +90,7 @@ static glia_tensor corrupted(const vae *m, glia_tensor x) {
 /* loss, reconstruction and KL of a batch. */
 static void make_losses(const vae *m, const glia_vae_ends *e, glia_tensor *out) {
     glia_graph *g = e->x->graph;
-    glia_tensor x = e->x, code[2], decoded;
+    glia_tensor x = e->x, code[2];
     if (m->means.binarize) x = glia_cast(glia_less(glia_random_uniform(g, x->shape), x), GLIA_F32);
     glia_tensor seen = corrupted(m, x);
     const glia_tensor made[] = { e->mean, e->logvar };
@@ -100,7 +100,7 @@ static void make_losses(const vae *m, const glia_vae_ends *e, glia_tensor *out) 
         glia_substitute(made, e->logvar ? 2 : 1, &e->x, &seen, 1, code);
     }
     glia_tensor z = e->logvar ? glia_vae_latent(code[0], code[1]) : code[0];
-    glia_substitute(&e->decoded, 1, &e->z, &z, 1, &decoded);
+    glia_tensor decoded = glia_once_more(e->decoded, e->z, z);
     glia_tensor score = glia_vae_log_likelihood(decoded, x, (glia_vae_likelihood)m->means.likelihood, m->means.stddev);
     out[0] = out[1] = glia_neg(glia_mean(score, GLIA_SCALAR, false));
     out[2] = e->logvar ? glia_mean(glia_vae_kl(code[0], code[1]), GLIA_SCALAR, false) : NULL;

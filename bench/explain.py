@@ -26,6 +26,9 @@ import subprocess
 import tempfile
 import time
 
+for library in ("OMP", "OPENBLAS", "MKL"):  # else BLAS spins on all cores
+    os.environ.setdefault(library + "_NUM_THREADS", "1")
+
 import numpy
 import shap
 import torch

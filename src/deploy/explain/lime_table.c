@@ -139,25 +139,40 @@ static int bin_of(const glia_lime_column *c, double u) {
     return (u >= c->from[1]) + (u >= c->from[2]) + (u >= c->from[3]);
 }
 
+/* Turns uniform numbers into shares of the distributions of the bins that they choose. */
+static void choose_bins(const glia_lime_column *restrict columns, int64_t size, double *restrict p, int *restrict bin) {
+    for (int64_t i = 0; i < size; i++) {
+        const glia_lime_column *c = &columns[i];
+        const int b = bin_of(c, p[i]);
+        p[i] = c->below[b] + (p[i] - c->from[b]) * c->slope[b];
+        bin[i] = b;
+    }
+}
+
+/* Values of the bins at these quantiles, and whether x has the same bins. */
+static void fill_bins(const glia_lime_column *restrict columns, const int *restrict bin_of_x, int64_t size,
+                      const double *restrict quantile, const int *restrict bin, float *restrict row,
+                      double *restrict z) {
+    for (int64_t i = 0; i < size; i++) {
+        const glia_lime_column *c = &columns[i];
+        const int b = bin[i];
+        const double v = c->mean[b] + c->stddev[b] * quantile[i];
+        row[i] = (float)GLIA_MIN(GLIA_MAX(v, c->edge[b]), c->edge[b + 1]);
+        z[i] = b == bin_of_x[i];
+    }
+}
+
 void glia_lime_draw(const glia_lime_column *columns, const int *bin_of_x, int64_t size, glia_rng *rng, float *row,
                     double *z, glia_lime_scratch *s) {
     glia_rng_uniforms(rng, s->p, size);
-    for (int64_t i = 0; bin_of_x && i < size; i++) {
-        const glia_lime_column *c = &columns[i];
-        const int b = s->bin[i] = bin_of(c, s->p[i]);
-        s->p[i] = c->below[b] + (s->p[i] - c->from[b]) * c->slope[b];
-    }
+    if (bin_of_x) choose_bins(columns, size, s->p, s->bin);
     normal_quantiles(s->p, size, s->quantile);
+    if (bin_of_x) {
+        fill_bins(columns, bin_of_x, size, s->quantile, s->bin, row, z);
+        return;
+    }
     for (int64_t i = 0; i < size; i++) {
-        const glia_lime_column *c = &columns[i];
-        if (!bin_of_x) {
-            z[i] = s->quantile[i];
-            row[i] = (float)(c->whole_mean + c->whole_stddev * z[i]);
-            continue;
-        }
-        const int b = s->bin[i];
-        const double v = c->mean[b] + c->stddev[b] * s->quantile[i];
-        row[i] = (float)GLIA_MIN(GLIA_MAX(v, c->edge[b]), c->edge[b + 1]);
-        z[i] = b == bin_of_x[i];
+        z[i] = s->quantile[i];
+        row[i] = (float)(columns[i].whole_mean + columns[i].whole_stddev * z[i]);
     }
 }

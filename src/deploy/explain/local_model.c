@@ -20,7 +20,7 @@ typedef struct sums {
     int64_t *filled;           /* (d): columns of a row that are not 0 */
 } sums;
 
-/* Adds row i, of columns as they are: those of LIME are mostly 0, and the others 1. */
+/* Adds row i, of columns as they are: those of LIME are mostly 0, and the others 1. mean gets a sum. */
 static void add_products(sums *s, int64_t i) {
     const double w = s->weight[i], y = s->y[i] - s->y_mean, *row = s->z + i * s->d;
     int64_t filled = 0;
@@ -32,6 +32,7 @@ static void add_products(sums *s, int64_t i) {
         const int64_t a = s->filled[k];
         const double v = w * row[a];
         double *gram = s->gram + a * s->d;
+        s->mean[a] += v;
         s->moment[a] += v * y;
         for (int64_t l = 0; l <= k; l++) gram[s->filled[l]] += v * row[s->filled[l]];
     }
@@ -50,12 +51,11 @@ static glia_status sums_begin(sums *s, glia_error *error) {
     for (int64_t i = 0; i < n; i++) {
         s->total += s->weight[i];
         s->y_mean += s->weight[i] * s->y[i];
-        for (int64_t a = 0; a < d; a++) s->mean[a] += s->weight[i] * s->z[i * d + a];
     }
     if (!(s->total > 0)) return glia_fail(error, GLIA_E_ARGUMENT, "explain: all weights of the local model are 0");
     s->y_mean /= s->total;
-    for (int64_t a = 0; a < d; a++) s->mean[a] /= s->total;
     for (int64_t i = 0; i < n; i++) add_products(s, i);
+    for (int64_t a = 0; a < d; a++) s->mean[a] /= s->total;
     for (int64_t a = 0; a < d; a++) { /* centred; y is already */
         for (int64_t b = 0; b <= a; b++) s->gram[a * d + b] -= s->total * s->mean[a] * s->mean[b];
     }

@@ -51,6 +51,15 @@ static inline void copy_floats(float *dst, const float *src, int64_t n) {
     if (i < n) vf_store_first(dst + i, vf_load_first(src + i, n - i), n - i);
 }
 
+/* Rows [first, first + n) of P, of one run each, which the next tile reads. */
+static inline void prefetch_rows(const glia_conv_tile *t, int64_t first, int64_t n) {
+    for (int64_t r = first; r < first + n; r++) {
+        for (int64_t k = 0; k < t->inner; k += GLIA_ALIGN / (int64_t)sizeof(float)) {
+            __builtin_prefetch(t->p + t->p_at[r] + k);
+        }
+    }
+}
+
 /* The product of `rows` rows of P, listed at t->p_at, with one panel of `cols` columns, to rows at t->c_at. Moves t's
  * tables, and in CONV_COLS its p. */
 static inline void sweep(glia_conv_tile *t, int mode, int64_t rows, int64_t cols) {
@@ -60,6 +69,7 @@ static inline void sweep(glia_conv_tile *t, int mode, int64_t rows, int64_t cols
     t->cols = cols;
     for (int64_t i = 0, n; i < tiles; i++, t->p_at += n, t->c_at += n) {
         n = less + (i < more);
+        if (mode == CONV_RUNS && t->outer == 1 && i + 1 < tiles) prefetch_rows(t, n, less + (i + 1 < more));
         fns[n - 1](t);
         if (mode == CONV_COLS) t->p += n;
     }

@@ -296,7 +296,8 @@ def main():
     finally:
         shutil.rmtree(bench.folders, ignore_errors=True)
     one_thread = "BENCH_CORES=1 " if CLOCK else ""
-    results.update(problems=bench.problems, options=options, command=f"{one_thread}python3 bench/bench.py " + " ".join(sys.argv[1:]))
+    results.update(problems=bench.problems, options=options,
+                   command=f"{one_thread}python3 bench/bench.py " + " ".join(sys.argv[1:]))
     sections = page.sections_of(results)
     print(f"\n{page.text_of(sections)}")
     if options.write:

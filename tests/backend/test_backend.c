@@ -203,7 +203,9 @@ static glia_tensor new_gelu(random_graph *r, glia_tensor x) {
 /* A random operation with results within about [-2, 2], smooth enough for comparison. */
 static glia_tensor new_value(random_graph *r) {
     glia_tensor a = any_value(r), b = any_value(r), c = any_value(r);
-    switch (draw(r, 26)) {
+    switch (draw(r, 28)) {
+    case 26: return glia_maximum(glia_add(glia_add(a, b), c), glia_like(a, -0.25));
+    case 27: return glia_minimum(glia_maximum(glia_add(a, b), glia_like(a, -0.5)), glia_like(a, 0.25));
     case 24: return new_gelu(r, a);
     case 25: return new_gelu(r, glia_mul_scalar(glia_add(a, b), 3));
     case 16: return glia_mul_scalar(glia_sub(a, new_statistic(r, a)), 0.5);

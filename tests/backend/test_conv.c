@@ -177,6 +177,7 @@ static void test_networks(void **state) {
     check(square(1, 3, 8, 63, 7, 2, 3, 1));
     check(square(9, 40, 24, 8, 1, 1, 0, 1));
     check(square(3, 20, 30, 9, 1, 2, 0, 1));
+    check(square(1, 70, 90, 14, 1, 1, 0, 1)); /* rows in one block, columns in pieces */
 }
 
 static void test_odd_shapes(void **state) {
@@ -399,6 +400,10 @@ static void test_tiles(void **state) {
     check_tiles(
         (glia_conv_shape){ .n = 130, .c = 31, .k = 29, .in = { 1, 6, 6 }, .kernel = { 1, 3, 3 }, .pad = { 0, 1, 1 } },
         16);
+    /* Few tiles, cut into parts by filters: worth it only if the kernel is packed once. */
+    glia_conv_shape few = square(1, 64, 200, 14, 3, 1, 1, 1);
+    few.fixed = true;
+    check_tiles(few, 36);
     /* Kernel gradient in blocks of input and output channels. */
     check(
         (glia_conv_shape){ .n = 3, .c = 70, .k = 130, .in = { 1, 20, 22 }, .kernel = { 1, 3, 3 }, .pad = { 0, 1, 1 } });

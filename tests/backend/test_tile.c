@@ -210,6 +210,8 @@ static float mulsub(const float *x) { return x[0] * x[1] - x[2]; }
 static float submul(const float *x) { return x[2] - x[0] * x[1]; }
 static float choice(const float *x) { return x[0] != 0 ? x[1] : x[2]; }
 static float addmax(const float *x) { return fmaxf(x[0] + x[1], x[2]); }
+static float addaddmax(const float *x) { return fmaxf(x[0] + x[1] + x[2], x[3]); }
+static float clampadd(const float *x) { return fminf(fmaxf(x[0] + x[1], x[2]), x[3]); }
 static float scaleshift(const float *x) { return (x[0] - x[1]) * x[2] + x[3]; }
 static float mix(const float *x) { return x[0] * x[2] + x[1] * x[3]; }
 static float mixsquare(const float *x) { return x[0] * x[2] + x[1] * x[1] * x[3]; }
@@ -226,7 +228,8 @@ static const struct {
     { "select", choice },   { "muladd", muladd },         { "mulsub", mulsub }, { "submul", submul },
     { "addmax", addmax },   { "scaleshift", scaleshift }, { "mix", mix },       { "mixsquare", mixsquare },
     { "rootadd", rootadd }, { "subdiv", subdiv },         { "and", both },      { "or", either },
-    { "copy", same },       { "stop_gradient", same },    { "fill", same },
+    { "copy", same },       { "stop_gradient", same },    { "fill", same },   { "addaddmax", addaddmax },
+    { "clampadd", clampadd },
 };
 
 enum { MOST_ROWS = 3, PITCH = 96 };

@@ -14,6 +14,8 @@
  *           results, which is added to a window. Without a stride, all rows of the kernel that reach the same results
  *           are summed first. Consecutive pixels are spaced so that the runs of one tile rarely overlap.
  *
+ * Kernels of 1 x 1 without stride are plain products (conv_pointwise.c), those of 3 x 3 often Winograd's.
+ *
  * With fewer filters than a vector has lanes, neighbouring pixels are treated as one pixel with several times the
  * filters, whose taps cover all of them. Each element is summed by one thread in an order that depends only on the
  * shape.
@@ -620,6 +622,8 @@ static int64_t kernel_floats(const glia_conv_shape *s) { return s->k * (s->c / s
 static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {
     if (is_depthwise(s)) return (size_t)depthwise_floats(s) * sizeof(float);
     if (!adjoint && is_few(s)) return (size_t)few_floats(s) * sizeof(float);
+    const int64_t pointwise = adjoint ? 0 : GLIA_KERNEL(pointwise_floats)(s);
+    if (pointwise) return (size_t)pointwise * sizeof(float);
     const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
     if (winograd) return (size_t)(winograd + round_up(kernel_floats(s), 16)) * sizeof(float);
     job j = make_job(s, adjoint, true);
@@ -633,6 +637,10 @@ static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, c
     }
     if (!adjoint && is_few(s)) {
         GLIA_KERNEL(few_pack)(s, kernel, packed);
+        return;
+    }
+    if (!adjoint && GLIA_KERNEL(pointwise_floats)(s)) {
+        GLIA_KERNEL(pointwise_pack)(pool, s, kernel, packed);
         return;
     }
     const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
@@ -651,6 +659,8 @@ static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, bool packed,
     if (!adjoint && is_few(s)) {
         return GLIA_KERNEL(few_scratch)(s, workers) + (packed ? 0 : (size_t)few_floats(s) * sizeof(float));
     }
+    const int64_t pointwise = adjoint ? 0 : GLIA_KERNEL(pointwise_floats)(s);
+    if (pointwise) return GLIA_KERNEL(pointwise_scratch)(s, workers) + (packed ? 0 : (size_t)pointwise * sizeof(float));
     const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
     if (winograd) {
         return GLIA_KERNEL(winograd_scratch)(s, adjoint, workers) + (packed ? 0 : (size_t)winograd * sizeof(float));
@@ -693,6 +703,15 @@ static void convolve(glia_pool *pool, const glia_conv_shape *s, bool adjoint, co
             packed = scratch, scratch += few_floats(s);
         }
         GLIA_KERNEL(few_f32)(pool, s, x, packed, y, epilogue, scratch);
+        return;
+    }
+    const int64_t pointwise = adjoint ? 0 : GLIA_KERNEL(pointwise_floats)(s);
+    if (pointwise) {
+        if (!packed) {
+            GLIA_KERNEL(pointwise_pack)(pool, s, kernel, scratch);
+            packed = scratch, scratch += pointwise;
+        }
+        GLIA_KERNEL(pointwise_f32)(pool, s, x, packed, y, epilogue, scratch);
         return;
     }
     const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);

@@ -245,6 +245,16 @@ void GLIA_KERNEL(winograd_f32)(glia_pool *pool, const glia_conv_shape *s, bool a
                                const float *kernel, const float *packed, float *y, glia_epilogue epilogue,
                                float *scratch);
 
+/* ---- kernels of 1 x 1 ----------------------------------------------------------------------- */
+
+/* y = conv(x) as a product of pixels and the kernel, for which the kernel is packed; floats of it, or 0: other methods
+ * are faster. */
+int64_t GLIA_KERNEL(pointwise_floats)(const glia_conv_shape *s);
+void GLIA_KERNEL(pointwise_pack)(glia_pool *pool, const glia_conv_shape *s, const float *kernel, float *packed);
+size_t GLIA_KERNEL(pointwise_scratch)(const glia_conv_shape *s, int workers);
+void GLIA_KERNEL(pointwise_f32)(glia_pool *pool, const glia_conv_shape *s, const float *x, const float *packed,
+                                float *y, glia_epilogue epilogue, void *scratch);
+
 /* ---- a filter for each channel ------------------------------------------------------------ */
 
 GLIA_INLINE bool is_depthwise(const glia_conv_shape *s) { return s->groups == s->c && s->groups == s->k && s->c > 1; }

@@ -18,12 +18,16 @@ enum {
     MOST_TILES = 128,     /* of a piece, */
     LEAST_TILES = 2 * MR, /* unless there are fewer */
     MIN_PIECES = 8,       /* if there is work for them */
+    MIN_PARTS = 4,        /* of fewer pieces, cut by panels; each part transforms the input again */
+    PART_PANELS = 2,      /* in a part at least */
     MOST_FLOATS = 1 << 24 /* of a packed kernel, which is up to 4 times as large as it was */
 };
 
 typedef struct job {
     tiling t;
     int64_t c, k;           /* channels summed over, channels of the result */
+    int64_t parts;          /* of a piece */
+    bool fixed;             /* the kernel is packed once */
     int64_t v_step, m_step; /* between matrices of V and M: avoids equal cache sets */
     int64_t v_floats, m_floats, border_floats, worker_floats;
     packing pack;
@@ -52,7 +56,8 @@ static double cost_in_tiles(const job *j) {
     const double transform = t->m == 2 ? TRANSFORM_2 : TRANSFORM_4;
     const double tile =
         matrices * (c + 6) * columns + transform * (double)(divide_up(j->c, VLEN) + divide_up(j->k, VLEN));
-    return (double)count_tiles(t, t->m) * tile + matrices * c * columns * (double)(MAKE + READ * t->pieces);
+    const double kernel = (double)((j->fixed ? 0 : MAKE) + READ * t->pieces);
+    return (double)count_tiles(t, t->m) * tile + matrices * c * columns * kernel;
 }
 
 /* Chooses m and the pieces; m is 0 if direct convolution is cheaper. */
@@ -74,9 +79,11 @@ static void choose_tiles(job *j) {
 /* m is 0 if another method is cheaper. */
 static job make_job(const glia_conv_shape *s, bool adjoint) {
     job j = { .t = tiling_of(s, adjoint), .c = adjoint ? s->k : s->c, .k = adjoint ? s->c : s->k };
+    j.fixed = s->fixed;
     if (!suits_tiles(s)) return j;
     choose_tiles(&j);
     if (!j.t.m) return j;
+    j.parts = GLIA_MAX(1, GLIA_MIN(divide_up(MIN_PARTS, j.t.pieces), panels_of(j.k) / PART_PANELS));
     const int64_t matrices = j.t.a * j.t.a;
     j.pack = (packing){ .order = adjoint ? PACK_FLIPPED : PACK_TAPS,
                         .groups = 1,
@@ -137,12 +144,14 @@ static void multiply(const job *j, int64_t tiles, int64_t panel, const float *v,
     const glia_micro_fn *fns = GLIA_KERNEL(micro)[TILE_LINES][cols > VLEN ? TILE_FULL : TILE_HALF];
     int64_t c_at[MR];
     for (int r = 0; r < MR; r++) c_at[r] = r * width;
-    glia_micro_args t = { .k = j->c, .p_row = j->c, .q_step = width, .c_at = c_at };
+    glia_micro_args t = { .k = j->c, .p_row = j->c, .q_step = width, .c_at = c_at, .next_step = width };
     for (int64_t f = 0; f < matrices; f++) {
         t.q = j->packed + (panel * NR * matrices + f * width) * j->c;
         for (int64_t b = 0; b < blocks; b++) {
             const int64_t from = tiles * b / blocks, to = tiles * (b + 1) / blocks;
             t.p = v + f * j->v_step + from * j->c, t.c = products + f * j->m_step + from * width;
+            const int64_t asked = b * (j->c / K_CHUNK);
+            t.next = f + 1 < matrices && asked < j->c ? t.q + (j->c + asked) * width : NULL;
             fns[to - from - 1](&t);
         }
     }
@@ -199,18 +208,21 @@ static void run_piece(void *context, int64_t piece, int worker) {
     const job *j = context;
     const tiling *t = &j->t;
     float *v = j->private + worker * j->worker_floats, *products = v + j->v_floats, *border = products + j->m_floats;
-    const tile_range p = range_of(t, piece);
+    const tile_range p = range_of(t, piece / j->parts);
+    const int64_t part = piece % j->parts, panels = panels_of(j->k), end = panels * (part + 1) / j->parts;
+    const int64_t begin = panels * part / j->parts, col = begin * NR, cols = GLIA_MIN(j->k, end * NR) - col;
     transform_input(t, &p, j->x, j->c, 0, j->c, v, j->v_step, border);
     bool finite = true;
-    for (int64_t panel = 0; panel < panels_of(j->k); panel++) {
+    for (int64_t panel = begin; panel < end; panel++) {
         multiply(j, p.tiles, panel, v, products);
         finite &= transform_output(j, &p, panel, products);
     }
     const int64_t lines = p.tiles / t->across, first = (p.image * t->out[0] + p.line * t->m) * t->out[1];
     const int64_t rows = t->images ? lines / t->down * t->out[0] : GLIA_MIN(lines * t->m, t->out[0] - p.line * t->m);
-    if (!finite) GLIA_KERNEL(conv_exact)(&j->exact, first, rows * t->out[1], 0, j->k);
+    if (!finite) GLIA_KERNEL(conv_exact)(&j->exact, first, rows * t->out[1], col, cols);
     if (!j->epilogue.fn) return;
-    j->epilogue.fn(j->epilogue.context, worker, 0, first, rows * t->out[1], 0, j->k, j->y + first * j->k, j->k);
+    j->epilogue.fn(j->epilogue.context, worker, 0, first, rows * t->out[1], col, cols,
+                   j->y + first * j->k + col, j->k);
 }
 
 /* ---- entries ------------------------------------------------------------------------------ */
@@ -236,5 +248,5 @@ void GLIA_KERNEL(winograd_f32)(glia_pool *pool, const glia_conv_shape *s, bool a
     job j = make_job(s, adjoint);
     j.x = x, j.packed = packed, j.y = y, j.epilogue = epilogue, j.private = scratch;
     j.exact = (exact_sum){ s, adjoint, x, GLIA_KERNEL(conv_view)(s, adjoint, kernel), y };
-    glia_parallel_for(pool, j.t.pieces, run_piece, &j);
+    glia_parallel_for(pool, j.t.pieces * j.parts, run_piece, &j);
 }

@@ -44,11 +44,13 @@ typedef struct glia_gemm {
 
 /* Convolution of x (N, D, H, W, C) with a kernel (K, C/groups, kernel...) to y (N, out..., K). One or two spatial axes
  * are the last ones of three, the others have size, kernel, stride and dilation 1. Element o of an axis of y reads
- * x[o stride - pad + i dilation], i < kernel; what lies outside x is 0. Padding after the end follows from `out`. */
+ * x[o stride - pad + i dilation], i < kernel; what lies outside x is 0. Padding after the end follows from `out`.
+ * fixed: the kernel is packed once for many runs, so that packing costs nothing; that chooses the method. */
 typedef struct glia_conv_shape {
     int64_t n, c, k;
     int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
     int64_t groups;
+    bool fixed;
 } glia_conv_shape;
 
 /* Pooling of x (N, in..., C) to y (N, out..., C), windows as in glia_conv_shape. Padding is never a maximum; an empty

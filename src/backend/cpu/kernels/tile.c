@@ -161,7 +161,7 @@ FORMS2(mul, a *b)
 FORMS2(div, a / b)
 FORMS2(pow, vf_pow(a, b))
 FORMS2(maximum, vf_larger(a, b))
-FORMS2(minimum, vf_select((a < b) | (a != a), a, b))
+FORMS2(minimum, vf_smaller(a, b))
 FORMS2(and, vf_select(a != 0.0f, b, a))
 FORMS2(or, vf_select(a != 0.0f, a, b))
 
@@ -212,6 +212,8 @@ TILE(select_u8_bvs, V, B, V, S, N, vf_select(a != 0.0f, b, c))
 /* Fused steps of layers and optimisers (program.c lists their operations): one step instead of two to five. */
 TILE(addmax_vvs, V, V, V, S, N, vf_larger(a + b, c))
 TILE(addmax_vss, V, V, S, S, N, vf_larger(a + b, c))
+TILE(addaddmax_vvvs, V, V, V, V, S, vf_larger(a + b + c, e))
+TILE(clampadd_vvss, V, V, V, S, S, vf_smaller(vf_larger(a + b, c), e))
 TILE(scaleshift_vvvv, V, V, V, V, V, (a - b) * c + e)
 TILE(scaleshift_vsss, V, V, S, S, S, (a - b) * c + e)
 TILE(mix_vvss, V, V, V, S, S, a *c + b * e)
@@ -327,6 +329,8 @@ static const glia_tile tiles[] = {
     ROW3(submul),
     { "select_u8", 3, { [0] = select_u8_bvv, [2] = select_u8_bsv, [4] = select_u8_bvs } },
     { "addmax", 3, { [4] = addmax_vvs, [6] = addmax_vss } },
+    { "addaddmax", 4, { [8] = addaddmax_vvvs } },
+    { "clampadd", 4, { [12] = clampadd_vvss } },
     { "scaleshift", 4, { [0] = scaleshift_vvvv, [14] = scaleshift_vsss } },
     { "mix", 4, { [12] = mix_vvss } },
     { "mixsquare", 4, { [12] = mixsquare_vvss } },

@@ -127,6 +127,9 @@ GLIA_INLINE vf vf_log1p(vf x) {
 /* The larger of each lane; NaN if one is. */
 GLIA_INLINE vf vf_larger(vf a, vf b) { return vf_select(a != a, a, vf_upper(a, b)); }
 
+/* The smaller of two; NaN if one is. */
+GLIA_INLINE vf vf_smaller(vf a, vf b) { return vf_select((a < b) | (a != a), a, b); }
+
 /* The largest of the lanes; NaN if one is. */
 GLIA_INLINE float vf_largest(vf v) {
     GLIA_UNROLL

@@ -21,6 +21,8 @@ static const struct {
     { "mix", "add mul a C mul b E" },             /* moving averages */
     { "rootadd", "add mul sqrt a B C" },          /* Adam: sqrt(v) scale + epsilon */
     { "scaleshift", "add mul sub a b c e" },      /* normalisation */
+    { "clampadd", "minimum maximum add a b C E" }, /* bias and relu6 */
+    { "addaddmax", "maximum add add a b c E" },   /* bias, shortcut and relu */
     { "addmax", "maximum add a b C" },            /* bias and relu */
     { "muladd", "add mul a b c" },
     { "mulsub", "sub mul a b c" },

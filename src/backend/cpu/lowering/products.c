@@ -212,11 +212,14 @@ static glia_conv_shape conv_shape(const glia_conv_attrs *a, glia_shape x, glia_s
     return s;
 }
 
-static glia_conv_shape conv_shape_of(const glia_node *n) {
+/* fixed: the kernel is packed by the setup. */
+static glia_conv_shape conv_shape_of(const glia_node *n, bool fixed) {
     const glia_shape a = n->in[0]->shape, b = n->in[1]->shape;
-    if (n->op == &glia_op_conv) return conv_shape(n->attrs, a, b, n->shape);
-    if (n->op == &glia_op_conv_input_grad) return conv_shape(n->attrs, n->shape, b, a);
-    return conv_shape(n->attrs, a, n->shape, b);
+    glia_conv_shape s = n->op == &glia_op_conv              ? conv_shape(n->attrs, a, b, n->shape)
+                        : n->op == &glia_op_conv_input_grad ? conv_shape(n->attrs, n->shape, b, a)
+                                                            : conv_shape(n->attrs, a, n->shape, b);
+    s.fixed = fixed;
+    return s;
 }
 
 static void conv_run(const glia_launch *launch, glia_pool *pool) {
@@ -251,17 +254,17 @@ static void conv_kernel_grad_run(const glia_launch *launch, glia_pool *pool) {
 }
 
 static size_t conv_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
-    const glia_conv_shape s = conv_shape_of(n);
+    const glia_conv_shape s = conv_shape_of(n, packed);
     return kernels->conv_f32_scratch(&s, packed, workers);
 }
 
 static size_t conv_input_grad_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
-    const glia_conv_shape s = conv_shape_of(n);
+    const glia_conv_shape s = conv_shape_of(n, packed);
     return kernels->conv_input_grad_f32_scratch(&s, packed, workers);
 }
 
 static size_t conv_kernel_grad_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
-    const glia_conv_shape s = conv_shape_of(n);
+    const glia_conv_shape s = conv_shape_of(n, false);
     (void)packed;
     return kernels->conv_kernel_grad_f32_scratch(&s, workers);
 }
@@ -271,7 +274,7 @@ static glia_launch *prepare_conv(const glia_lowering *w, float *c, glia_cpu_rows
     conv_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
     *l = (conv_launch){ .kernels = w->kernels,
-                        .shape = conv_shape_of(n),
+                        .shape = conv_shape_of(n, w->kept),
                         .a = w->address[n->in[0]->id],
                         .b = w->address[n->in[1]->id],
                         .packed = w->kept,
@@ -357,7 +360,7 @@ int glia_cpu_product_columns(const glia_node *n) {
 
 size_t glia_cpu_product_keeps(const glia_cpu_kernels *kernels, const glia_node *n) {
     if (n->op == &glia_op_matmul) return matmul_keeps(kernels, n);
-    const glia_conv_shape s = conv_shape_of(n);
+    const glia_conv_shape s = conv_shape_of(n, true);
     return n->op == &glia_op_conv ? kernels->conv_f32_packed(&s) : kernels->conv_input_grad_f32_packed(&s);
 }
 

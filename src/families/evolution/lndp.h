@@ -38,8 +38,8 @@ void glia_lndp_step(glia_lndp *net, const glia_lndp_phase *phases, const double 
 /* Is there an edge from node i to node k, and its weight. */
 bool glia_lndp_edge(const glia_lndp *net, int which, int i, int k, double *weight);
 
-/* Lives to be lived: of genome i `episodes` episodes of the seeds `seed` + i `apart`, `seed` + i `apart` + 1 ...; after
- * each o->life of them a new life begins, by the seed of its first episode. */
+/* Lives to be lived: of each genome `episodes` episodes of the seeds `seed`, `seed` + 1 ...; after each o->life of them
+ * a new life begins, by the seed of its first episode, to which genome i adds i `apart`. */
 typedef struct glia_lndp_lives {
     const glia_stage *stage;
     const glia_encoding_opts *o;

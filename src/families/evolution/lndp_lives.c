@@ -37,16 +37,10 @@ static void watch(const work *w, int k, int64_t episode, double reached) {
     if (w->lives->watch) w->lives->watch(w->lives->watcher, w->nets, k, episode, reached);
 }
 
-/* Of the episode of a lane. */
-static uint64_t seed_of(const work *w, const lane *l) {
-    const uint64_t genome = (uint64_t)(l->life / w->per_genome);
-    return w->lives->seed + genome * w->lives->apart + (uint64_t)l->episode;
-}
-
 static glia_status begin_episode(work *w, int k, glia_error *error) {
     lane *l = &w->lane[k];
     w->phase[k] = GLIA_LNDP_ACTS;
-    return glia_env_reset(l->env, seed_of(w, l), &l->now, error);
+    return glia_env_reset(l->env, w->lives->seed + (uint64_t)l->episode, &l->now, error);
 }
 
 /* After its development. */
@@ -67,9 +61,9 @@ static glia_status begin_life(work *w, int k, glia_error *error) {
     l->last = GLIA_MIN(l->episode + p->o->life, p->episodes);
     l->left = p->o->development;
     w->rewards[k] = 0;
-    const double *genome = p->genomes + l->life / w->per_genome * w->numbers;
-    if (glia_lndp_inherit(w->nets, k, genome, error) != GLIA_OK) return GLIA_E_ARGUMENT;
-    glia_lndp_begin(w->nets, k, seed_of(w, l));
+    const int64_t i = l->life / w->per_genome;
+    if (glia_lndp_inherit(w->nets, k, p->genomes + i * w->numbers, error) != GLIA_OK) return GLIA_E_ARGUMENT;
+    glia_lndp_begin(w->nets, k, p->seed + (uint64_t)i * p->apart + (uint64_t)l->episode);
     w->phase[k] = GLIA_LNDP_DEVELOPS;
     return l->left > 0 ? GLIA_OK : go_out(w, k, error);
 }

@@ -74,7 +74,7 @@ static const glia_setting lndp_settings[] = {
     { "covariance", GLIA_SETTING_CHOICE, offsetof(searching, covariance), 0, 0, 0, "diagonal|full",
       "of the search; a full one is slow for thousands of numbers" },
     { "lives", GLIA_SETTING_INT, offsetof(searching, lives), 1, 1, 1e6, NULL,
-      "lives of `episodes` episodes by which a candidate is judged, each candidate by its own" },
+      "lives of `episodes` episodes by which a candidate is judged: random graphs of its own, common episodes" },
     { "nodes", GLIA_SETTING_INT, offsetof(searching, nodes), 32, 3, 256, NULL, "nodes of the net" },
     { "node_features", GLIA_SETTING_INT, offsetof(searching, node_features), 8, 1, 64, NULL,
       "numbers of a node's state" },
@@ -213,8 +213,9 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
     return status;
 }
 
-/* A generation of nets that live: all lives of all candidates are one piece of work. Each candidate has lives of its
- * own: with common ones each generation would adapt to those few. */
+/* A generation of nets that live: all lives of all candidates are one piece of work. The episodes are the same for all
+ * candidates, but each has lives of its own, that is, random graphs: with common ones each generation would adapt to
+ * those few. */
 static glia_status run_lives(searching *m, int threads, glia_error *error) {
     const int count = glia_search_count(m->search);
     const int64_t episodes = episodes_of(m);
@@ -243,7 +244,7 @@ static glia_status run_lives(searching *m, int threads, glia_error *error) {
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     searching *m = t->memory;
     (void)batch;
-    const int64_t judged = m->code->decode ? 1 : m->population; /* candidates that have episodes of their own */
+    const int64_t judged = m->code->decode ? 1 : m->population; /* candidates with lives of their own */
     m->seed = (t->opts.seed << 32) + (uint64_t)(t->done * judged * episodes_of(m));
     if (glia_search_stopped(m->search)) { /* converged: nothing changes any more */
         glia_evolving_count(t, 0, m->evolving.last[0], m->evolving.last[1]);

@@ -13,7 +13,7 @@
 
 #include "glia/glia.h"
 
-enum { EPISODES = 3, POPULATION = 32, SHOWN = 20, MOST = 8 };
+enum { EPISODES = 3, POPULATION = 256, SHOWN = 100, MOST = 8 };
 
 typedef struct task {
     const char *name; /* what it does without */
@@ -26,6 +26,7 @@ typedef struct task {
 typedef struct place {
     glia_env *env;
     glia_env_result now;
+    uint64_t seed; /* of the first episode */
     int episode;
 } place;
 
@@ -37,61 +38,57 @@ static int choose(const double *y, int n) {
 
 /* The act y of a net at its place, and what follows: the reward, and the next episode when one is over. Returns whether
  * this life goes on. */
-static bool step(const task *t, place *p, const double *y, uint64_t seed, double *reward, double *returns) {
+static bool step(const task *t, place *p, const double *y, double *reward, double *returns) {
     if (p->episode == EPISODES) return false;
     const int32_t action = choose(y, t->opts.outputs);
     bool fine = glia_env_step(p->env, &action, &p->now, NULL) == GLIA_OK;
     *reward = fine ? p->now.rewards[0] : 0;
     if (fine && !p->now.terminated[0] && !p->now.truncated[0]) return true;
-    returns[p->episode++] += p->now.returns[0];
+    returns[p->episode++] = p->now.returns[0];
     if (fine && p->episode < EPISODES)
-        fine = glia_env_reset(p->env, seed + (uint64_t)p->episode, &p->now, NULL) == GLIA_OK;
+        fine = glia_env_reset(p->env, p->seed + (uint64_t)p->episode, &p->now, NULL) == GLIA_OK;
     if (!fine) p->episode = EPISODES;
     return p->episode < EPISODES;
 }
 
-/* A life of some episodes of each net, from a new graph on, by the seeds `life`, `life` + apart ... Their returns are
- * added to returns (nets, EPISODES). */
-static void live(const task *t, glia_lndp *nets, int n, uint64_t life, int apart, double *returns) {
+/* A life of some episodes of each net, from a new graph on, by the seeds `life`, `life` + 1 ... Their returns are put
+ * into returns (nets, EPISODES). */
+static void live(const task *t, glia_lndp *nets, int n, uint64_t life, double *returns) {
     place places[POPULATION] = { { .episode = 0 } };
-    double rewards[POPULATION] = { 0 }, x[POPULATION * MOST], y[POPULATION * MOST];
+    double rewards[POPULATION] = { 0 }, x[POPULATION * MOST] = { 0 }, y[POPULATION * MOST];
     for (int k = 0; k < n; k++) {
-        glia_lndp_begin(nets, k, life + (uint64_t)(k * apart));
-        places[k].env = glia_env_like(t->env, 1, NULL);
-        const uint64_t seed = (life + (uint64_t)(k * apart)) * EPISODES;
-        if (!places[k].env || glia_env_reset(places[k].env, seed, &places[k].now, NULL) != GLIA_OK)
-            places[k].episode = EPISODES;
+        place *p = &places[k];
+        glia_lndp_begin(nets, k, life + (uint64_t)k);
+        p->env = glia_env_like(t->env, 1, NULL);
+        p->seed = (life + (uint64_t)k) * EPISODES;
+        if (!p->env || glia_env_reset(p->env, p->seed, &p->now, NULL) != GLIA_OK) p->episode = EPISODES;
     }
     glia_lndp_develop(nets, t->development);
-    for (bool alive = true; alive;) { /* a net whose life is over acts on until all are, and nobody looks */
-        alive = false;
+    for (int alive = n; alive > 0;) { /* a net whose life is over acts on until all are, and nobody looks */
         for (int k = 0; k < n; k++) {
-            for (int i = 0; i < t->opts.inputs; i++)
-                x[k * t->opts.inputs + i] = places[k].env ? (double)((const float *)places[k].now.observations)[i] : 0;
+            for (int i = 0; i < t->opts.inputs && places[k].env; i++)
+                x[k * t->opts.inputs + i] = (double)((const float *)places[k].now.observations)[i];
         }
         glia_lndp_act(nets, rewards, x, y);
-        for (int k = 0; k < n; k++) {
-            const uint64_t seed = (life + (uint64_t)(k * apart)) * EPISODES;
-            if (step(t, &places[k], y + k * t->opts.outputs, seed, &rewards[k], returns + k * EPISODES)) alive = true;
-        }
+        alive = 0;
+        for (int k = 0; k < n; k++)
+            alive += step(t, &places[k], y + k * t->opts.outputs, &rewards[k], returns + k * EPISODES);
     }
     for (int k = 0; k < n; k++) glia_env_free(places[k].env);
 }
 
-/* Minus the mean returns of the episodes of two lives, the same ones for all candidates. */
+/* Minus the mean return of the episodes of a life, for each candidate another. */
 static glia_status judge(const task *t, const double *genomes, int n, uint64_t generation, double *values,
                          glia_error *error) {
-    enum { LIVES = 2 };
     double returns[POPULATION * EPISODES] = { 0 };
     glia_lndp_opts opts = t->opts;
     opts.nets = POPULATION;
     glia_lndp *nets = glia_lndp_create(genomes, n, opts, error);
     if (!nets) return error->status;
-    for (uint64_t life = generation * LIVES; life < (generation + 1) * LIVES; life++)
-        live(t, nets, POPULATION, life, 0, returns);
+    live(t, nets, POPULATION, generation * POPULATION, returns);
     for (int k = 0; k < POPULATION; k++) {
         values[k] = 0;
-        for (int i = 0; i < EPISODES; i++) values[k] -= returns[k * EPISODES + i] / (LIVES * EPISODES);
+        for (int i = 0; i < EPISODES; i++) values[k] -= returns[k * EPISODES + i] / EPISODES;
     }
     glia_lndp_free(nets);
     return GLIA_OK;
@@ -104,7 +101,7 @@ static void show(const task *t, double *genomes, int n) {
     opts.nets = SHOWN;
     for (int k = 1; k < SHOWN; k++) memcpy(genomes + k * n, genomes, (size_t)n * sizeof *genomes);
     glia_lndp *nets = glia_lndp_create(genomes, n, opts, NULL);
-    if (nets) live(t, nets, SHOWN, 1000000, 1, returns);
+    if (nets) live(t, nets, SHOWN, UINT32_MAX, returns);
     for (int k = 0; k < SHOWN * EPISODES; k++) means[k % EPISODES] += returns[k] / SHOWN;
     printf("%s: returns of the episodes of a life %.1f %.1f %.1f; %d of %d possible edges\n", t->name, means[0],
            means[1], means[2], glia_lndp_edges(nets, 0), glia_lndp_places(nets));
@@ -122,7 +119,7 @@ static int evolve(const task *t, int generations, uint64_t seed) {
     glia_error error;
     const int n = glia_lndp_parameters(t->opts);
     double *genomes = calloc((size_t)n * POPULATION + 1, sizeof *genomes), values[POPULATION];
-    const glia_search_opts opts = { .kind = GLIA_SEP_CMA_ES, .population = POPULATION, .sigma = 0.3, .seed = seed };
+    const glia_search_opts opts = { .kind = GLIA_SEP_CMA_ES, .population = POPULATION, .sigma = 1, .seed = seed };
     glia_search *search = genomes ? glia_search_create(genomes, n, opts, &error) : NULL;
     if (!search) return fprintf(stderr, "lndp: %s\n", genomes ? error.message : "out of memory"), 1;
     for (int g = 0; g < generations; g++) {

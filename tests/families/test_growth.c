@@ -315,6 +315,41 @@ static void rewards_last_as_long_as_a_life(void **state) {
     free(genome);
 }
 
+/* Genomes may live the same lives, or each its own. */
+static void lives_may_be_apart(void **state) {
+    (void)state;
+    enum { EPISODES = 3 };
+    glia_encoding_opts opts = {
+        .inputs = 1, .outputs = 1, .lndp = { .inputs = 1, .outputs = 1 }, .development = 2, .life = EPISODES
+    };
+    const int n = glia_code_lndp.numbers(&opts);
+    double *genomes = waves(2 * n), returns[3][2 * EPISODES];
+    memcpy(genomes + n, genomes, (size_t)n * sizeof *genomes);
+    glia_env *env = glia_env_create_kind(&echo, (glia_env_opts){ 0 }, &error);
+    glia_stage stage;
+    assert_int_equal(glia_stage_set(&stage, env, &error), GLIA_OK);
+    bonus = 0;
+    for (int k = 0; k < 3; k++) { /* the same, apart, the second of those apart alone */
+        const glia_lndp_lives lives = { .stage = &stage,
+                                        .o = &opts,
+                                        .genomes = genomes,
+                                        .count = k == 2 ? 1 : 2,
+                                        .seed = k == 2 ? 9 : 4,
+                                        .apart = k == 0 ? 0 : 5,
+                                        .episodes = EPISODES,
+                                        .threads = 1 + k,
+                                        .returns = returns[k] };
+        assert_int_equal(glia_lndp_live(&lives, &error), GLIA_OK);
+    }
+    const size_t bytes = EPISODES * sizeof(double);
+    assert_memory_equal(returns[0], returns[0] + EPISODES, bytes);
+    assert_memory_equal(returns[1], returns[0], bytes);
+    assert_memory_not_equal(returns[1], returns[1] + EPISODES, bytes);
+    assert_memory_equal(returns[2], returns[1] + EPISODES, bytes);
+    glia_env_free(env);
+    free(genomes);
+}
+
 /* No edge ends at an input, begins at an output, leads from input to output or back to its node. */
 static void edges_are_where_they_may_be(void **state) {
     (void)state;
@@ -420,6 +455,7 @@ int main(void) {
         cmocka_unit_test(plasticity_can_be_switched_off),
         cmocka_unit_test(nets_side_by_side_do_not_meet),
         cmocka_unit_test(rewards_last_as_long_as_a_life),
+        cmocka_unit_test(lives_may_be_apart),
         cmocka_unit_test(edges_are_where_they_may_be),
         cmocka_unit_test(mistakes_about_lives_are_named),
         cmocka_unit_test(substrates_are_found_as_in_numpy),

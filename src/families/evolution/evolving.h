@@ -18,21 +18,15 @@ typedef struct glia_evolving {
     double last[2]; /* best and mean return of the last generation */
 } glia_evolving;
 
-#define GLIA_EVOLVING_SETTINGS GLIA_EVOLVING_SETTINGS_WITH(5)
-/* With another number of episodes. */
-#define GLIA_EVOLVING_SETTINGS_WITH(episodes_)                                                                         \
+#define GLIA_EVOLVING_SETTINGS                                                                                         \
+    GLIA_EVOLVING_SETTINGS_WITH(5, "episodes by which a candidate is judged; the same ones for all of a generation")
+/* With another number of episodes, and another meaning. */
+#define GLIA_EVOLVING_SETTINGS_WITH(episodes_, help_)                                                                  \
     {                                                                                                                  \
         "generations", GLIA_SETTING_INT,         offsetof(glia_evolving, generations), 10, 1, 1e9,                     \
         NULL,          "generations in an epoch"                                                                       \
     },                                                                                                                 \
-        { "episodes",                                                                                                  \
-          GLIA_SETTING_INT,                                                                                            \
-          offsetof(glia_evolving, episodes),                                                                           \
-          episodes_,                                                                                                   \
-          1,                                                                                                           \
-          1e6,                                                                                                         \
-          NULL,                                                                                                        \
-          "episodes by which a candidate is judged; the same ones for all of a generation" },                          \
+        { "episodes", GLIA_SETTING_INT, offsetof(glia_evolving, episodes), episodes_, 1, 1e6, NULL, help_ },           \
         { "eval_episodes",                                                                                             \
           GLIA_SETTING_INT,                                                                                            \
           offsetof(glia_evolving, eval_episodes),                                                                      \

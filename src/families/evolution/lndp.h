@@ -39,13 +39,13 @@ void glia_lndp_step(glia_lndp *net, const glia_lndp_phase *phases, const double 
 bool glia_lndp_edge(const glia_lndp *net, int which, int i, int k, double *weight);
 
 /* Lives to be lived: of each genome `episodes` episodes of the seeds `seed`, `seed` + 1 ...; after each o->life of them
- * a new life begins, by the seed of its first episode. */
+ * a new life begins, by the seed of its first episode, to which genome i adds i `apart`. */
 typedef struct glia_lndp_lives {
     const glia_stage *stage;
     const glia_encoding_opts *o;
     const double *genomes; /* (count, numbers) */
     int64_t count;
-    uint64_t seed;
+    uint64_t seed, apart;
     int64_t episodes;
     int threads;
     double *returns;   /* (count, episodes) */

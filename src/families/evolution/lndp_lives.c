@@ -61,9 +61,9 @@ static glia_status begin_life(work *w, int k, glia_error *error) {
     l->last = GLIA_MIN(l->episode + p->o->life, p->episodes);
     l->left = p->o->development;
     w->rewards[k] = 0;
-    const double *genome = p->genomes + l->life / w->per_genome * w->numbers;
-    if (glia_lndp_inherit(w->nets, k, genome, error) != GLIA_OK) return GLIA_E_ARGUMENT;
-    glia_lndp_begin(w->nets, k, p->seed + (uint64_t)l->episode);
+    const int64_t i = l->life / w->per_genome;
+    if (glia_lndp_inherit(w->nets, k, p->genomes + i * w->numbers, error) != GLIA_OK) return GLIA_E_ARGUMENT;
+    glia_lndp_begin(w->nets, k, p->seed + (uint64_t)i * p->apart + (uint64_t)l->episode);
     w->phase[k] = GLIA_LNDP_DEVELOPS;
     return l->left > 0 ? GLIA_OK : go_out(w, k, error);
 }

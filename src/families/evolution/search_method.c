@@ -68,13 +68,13 @@ static const glia_setting ndp_settings[] = {
     { "most", GLIA_SETTING_INT, offsetof(searching, most), 16, 1, 4096, NULL, "nodes at which growth ends" },
 };
 static const glia_setting lndp_settings[] = {
-    GLIA_EVOLVING_SETTINGS_WITH(3),
+    GLIA_EVOLVING_SETTINGS_WITH(3, "episodes in a life"),
     POPULATION(256),
-    SIGMA(0.5),
+    SIGMA(1),
     { "covariance", GLIA_SETTING_CHOICE, offsetof(searching, covariance), 0, 0, 0, "diagonal|full",
       "of the search; a full one is slow for thousands of numbers" },
     { "lives", GLIA_SETTING_INT, offsetof(searching, lives), 1, 1, 1e6, NULL,
-      "lives of `episodes` episodes by which a candidate is judged" },
+      "lives of `episodes` episodes by which a candidate is judged: random graphs of its own, common episodes" },
     { "nodes", GLIA_SETTING_INT, offsetof(searching, nodes), 32, 3, 256, NULL, "nodes of the net" },
     { "node_features", GLIA_SETTING_INT, offsetof(searching, node_features), 8, 1, 64, NULL,
       "numbers of a node's state" },
@@ -173,7 +173,8 @@ static void end(glia_training *t) {
 /* By which a candidate is judged. */
 static int64_t episodes_of(const searching *m) { return m->evolving.episodes * GLIA_MAX(m->lives, 1); }
 
-/* returns (count, episodes) of genomes (count, n); densities (count, lives) of nets that live, NULL: not wanted. */
+/* returns (count, episodes) of genomes (count, n) in the same episodes; densities (count, lives) of nets that live,
+ * NULL: not wanted. */
 static glia_status play(const searching *m, const double *genomes, int64_t count, uint64_t seed, int64_t episodes,
                         int threads, double *returns, double *densities, glia_error *error) {
     if (!m->code->decode) {
@@ -212,15 +213,26 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
     return status;
 }
 
-/* A generation of nets that live: all lives of all candidates are one piece of work. */
+/* A generation of nets that live: all lives of all candidates are one piece of work. The episodes are the same for all
+ * candidates, but each has lives of its own, that is, random graphs: with common ones each generation would adapt to
+ * those few. */
 static glia_status run_lives(searching *m, int threads, glia_error *error) {
     const int count = glia_search_count(m->search);
     const int64_t episodes = episodes_of(m);
     double *x = malloc(((size_t)m->n + 1 + (size_t)episodes) * (size_t)count * sizeof *x);
     if (!x) return glia_fail_nomem(error);
     double *values = x + (size_t)m->n * (size_t)count, *returns = values + count;
+    const glia_lndp_lives lives = { .stage = &m->evolving.stage,
+                                    .o = &m->code_opts,
+                                    .genomes = x,
+                                    .count = count,
+                                    .seed = m->seed,
+                                    .apart = (uint64_t)episodes,
+                                    .episodes = episodes,
+                                    .threads = threads,
+                                    .returns = returns };
     glia_status status = glia_search_ask(m->search, x, error);
-    if (status == GLIA_OK) status = play(m, x, count, m->seed, episodes, threads, returns, NULL, error);
+    if (status == GLIA_OK) status = glia_lndp_live(&lives, error);
     if (status == GLIA_OK) {
         for (int i = 0; i < count; i++) values[i] = -glia_evolving_every(returns + i * episodes, episodes, 0, 1);
         status = glia_search_tell(m->search, values, error);
@@ -232,7 +244,8 @@ static glia_status run_lives(searching *m, int threads, glia_error *error) {
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     searching *m = t->memory;
     (void)batch;
-    m->seed = (t->opts.seed << 32) + (uint64_t)(t->done * episodes_of(m));
+    const int64_t judged = m->code->decode ? 1 : m->population; /* candidates with lives of their own */
+    m->seed = (t->opts.seed << 32) + (uint64_t)(t->done * judged * episodes_of(m));
     if (glia_search_stopped(m->search)) { /* converged: nothing changes any more */
         glia_evolving_count(t, 0, m->evolving.last[0], m->evolving.last[1]);
         t->progress.loss = isfinite(m->evolving.last[0]) ? -m->evolving.last[0] : 0;
@@ -336,7 +349,7 @@ static double *read_genome(const glia_model *model, int n, glia_error *error) {
 /* Lives of `episodes` episodes, as in training. */
 static glia_status play_lives(const searching *m, const double *genome, const glia_assess_opts *opts,
                               glia_assessment *out, glia_error *error) {
-    enum { LIVES = 33, ASSESSMENT = 1 << 29 };
+    enum { LIVES = 100, ASSESSMENT = 1 << 29 };
     const int64_t life = m->evolving.episodes, n = opts->count ? opts->count : LIVES * life;
     const int64_t lives = (n + life - 1) / life;
     double *returns = malloc((size_t)(n + lives) * sizeof *returns);

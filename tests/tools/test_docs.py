@@ -31,16 +31,11 @@ def run(*arguments, folder=None):
 
 
 PAGES = ["api", "data", "augmentation", "text", "sequences", "word2vec", "generative", "methods", "explaining",
-         "reinforcement", "vision", "graphs", "spiking"]
+         "reinforcement", "vision", "graphs", "spiking", "evolution"]
 
 
 class Docs(unittest.TestCase):
     def test_api(self):
-        snippets = blocks("docs/api.md", "c") + blocks("docs/data.md", "c") + blocks("docs/augmentation.md", "c")
-        snippets += blocks("docs/text.md", "c") + blocks("docs/sequences.md", "c") + blocks("docs/word2vec.md", "c")
-        snippets += blocks("docs/generative.md", "c")
-        snippets += blocks("docs/evolution.md", "c")
-        snippets += blocks("docs/methods.md", "c")
         snippets = [snippet for page in PAGES for snippet in blocks(f"docs/{page}.md", "c")]
         self.assertGreater(len(snippets), 6)
         with tempfile.TemporaryDirectory() as folder:

@@ -156,6 +156,39 @@ static void test_masks_move_with_the_pixels(void **state) {
     glia_data_free(data);
 }
 
+/* The weights follow their definitions, by an independent count; pixels without a class count nowhere. */
+static void test_class_weights_of_masks(void **state) {
+    (void)state;
+    enum { N = 3, PIXELS = 8, CLASSES = 3 };
+    /* Class 2 is in one mask only, class 1 in two of them. */
+    const int32_t y[N * PIXELS] = { 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, -1, -1, 1, 1, 1, 0, 0, 2, 2, 0, 0, 0, -1 };
+    const float x[N * PIXELS] = { 0 };
+    glia_dataset *data = glia_data_arrays((glia_arrays){ .n = N,
+                                                         .x = x,
+                                                         .x_shape = GLIA_SHAPE(1, 2, 4),
+                                                         .y = y,
+                                                         .y_dtype = GLIA_I32,
+                                                         .y_shape = GLIA_SHAPE(PIXELS),
+                                                         .classes = CLASSES },
+                                          &error);
+    if (!data) fail_msg("%s", error.message);
+    double weights[CLASSES];
+    check(glia_data_class_weights(data, weights, &error));
+    const double balanced[CLASSES] = { 21 / (3 * 14.0), 21 / (3 * 5.0), 21 / (3 * 2.0) };
+    for (int k = 0; k < CLASSES; k++) ASSERT_NEAR(weights[k], balanced[k], 1e-12);
+    check(glia_data_median_frequency_weights(data, weights, &error));
+    const double shares[CLASSES] = { 14 / 21.0, 5 / 14.0, 2 / 7.0 }; /* the median is that of class 1 */
+    for (int k = 0; k < CLASSES; k++) ASSERT_NEAR(weights[k], shares[1] / shares[k], 1e-12);
+    glia_data_free(data);
+    const int32_t labels[2] = { 0, 1 };
+    data = glia_data_arrays((glia_arrays){ .n = 2, .x = x, .x_shape = GLIA_SHAPE(1), .y = labels, .y_dtype = GLIA_I32,
+                                           .classes = 2 },
+                            &error);
+    assert_int_equal(glia_data_median_frequency_weights(data, weights, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("one label for each sample");
+    glia_data_free(data);
+}
+
 static void refuse(const char *address, const char *says) {
     assert_null(glia_data_open(address, "train", NULL, &error));
     ASSERT_SAYS(says);
@@ -236,7 +269,8 @@ int main(void) {
         cmocka_unit_test(test_overlap),       cmocka_unit_test(test_boxes),
         cmocka_unit_test(test_average_precision),
         cmocka_unit_test(test_average_precision_is_that_of_coco), cmocka_unit_test(test_masks_move_with_the_pixels),
-        cmocka_unit_test(test_masks_refused), cmocka_unit_test(test_unet_learns),
+        cmocka_unit_test(test_masks_refused),
+        cmocka_unit_test(test_class_weights_of_masks), cmocka_unit_test(test_unet_learns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,15 +128,17 @@ static int choose_augment(training *t) {
     return -1;
 }
 
-/* "balanced", or a number for each class. */
+/* "balanced", "median-frequency", or a number for each class. */
 static int choose_class_weights(training *t) {
     const char *asked = t->asked.class_weights;
     if (!asked) return -1;
     if (!t->classes) return misuse("--class-weights: %s has no classes", t->asked.data);
     t->class_weights = allocate((size_t)t->classes, sizeof *t->class_weights);
     glia_error error;
-    if (strcmp(asked, "balanced") == 0)
-        return glia_data_class_weights(training_data(t), t->class_weights, &error) == GLIA_OK
+    const bool balanced = strcmp(asked, "balanced") == 0;
+    if (balanced || strcmp(asked, "median-frequency") == 0)
+        return (balanced ? glia_data_class_weights : glia_data_median_frequency_weights)(
+                   training_data(t), t->class_weights, &error) == GLIA_OK
                    ? -1
                    : fail("%s", error.message);
     for (int i = 0; i < t->classes; i++) {
@@ -144,7 +146,8 @@ static int choose_class_weights(training *t) {
         t->class_weights[i] = strtod(asked, &end);
         bool last = i + 1 == t->classes;
         if (end == asked || *end != (last ? '\0' : ',') || !(t->class_weights[i] >= 0))
-            return misuse("--class-weights must be \"balanced\" or %d numbers separated by commas", t->classes);
+            return misuse(
+                "--class-weights must be balanced, median-frequency or %d numbers separated by commas", t->classes);
         asked = end + 1;
     }
     return -1;

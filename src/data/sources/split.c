@@ -1,4 +1,4 @@
-/* split.c - splits a data set for training, validation and testing; class weights.
+/* split.c - splits a data set for training, validation and testing.
  *
  * Samples are shuffled, stratified if asked (order.c), and the resulting order is cut. A stratified order spreads every
  * class evenly, so any piece of it has the class proportions of the whole. Parts are views whose samples keep the order
@@ -102,41 +102,4 @@ glia_status glia_data_fold(glia_dataset *data, int folds, int fold, bool stratif
     glia_data_free(*train);
     *train = NULL;
     return error->status;
-}
-
-/* ---- weights ------------------------------------------------------------------------------ */
-
-/* The labels, and the weight of each class: n / (classes * count); 0 for empty classes. */
-static glia_status weigh(const glia_dataset *data, int32_t **labels, double *weights, glia_error *error) {
-    *labels = malloc((size_t)data->n * sizeof **labels);
-    if (!*labels) return glia_fail_nomem(error);
-    glia_status status = glia_data_labels(data, *labels, error);
-    if (status) return status;
-    for (int c = 0; c < data->classes; c++) weights[c] = 0;
-    for (int64_t i = 0; i < data->n; i++) weights[(*labels)[i]]++;
-    for (int c = 0; c < data->classes; c++) {
-        if (weights[c] > 0) weights[c] = (double)data->n / (data->classes * weights[c]);
-    }
-    return GLIA_OK;
-}
-
-glia_status glia_data_class_weights(const glia_dataset *data, double *weights, glia_error *error) {
-    if (!data) return glia_fail_null(error, "data");
-    if (!weights) return glia_fail_null(error, "weights");
-    int32_t *labels;
-    glia_status status = weigh(data, &labels, weights, error);
-    free(labels);
-    return status;
-}
-
-glia_status glia_data_sample_weights(const glia_dataset *data, double *weights, glia_error *error) {
-    if (!data) return glia_fail_null(error, "data");
-    if (!weights) return glia_fail_null(error, "weights");
-    int32_t *labels = NULL;
-    double *of_class = calloc((size_t)data->classes + 1, sizeof *of_class);
-    glia_status status = of_class ? weigh(data, &labels, of_class, error) : glia_fail_nomem(error);
-    for (int64_t i = 0; !status && i < data->n; i++) weights[i] = of_class[labels[i]];
-    free(of_class);
-    free(labels);
-    return status;
 }

@@ -160,6 +160,9 @@ static void plot(const char *path, double results[CURVES][LOSSES + JITTERS]) {
         for (int i = 0; i < n; i++)
             fprintf(f, "<text x=\"%.0f\" y=\"268\" text-anchor=\"middle\">%g</text>\n", left + 300 * levels[i] / most,
                     levels[i]);
+        fprintf(f,
+                "<text transform=\"translate(%d 150) rotate(-90)\" text-anchor=\"middle\">test accuracy, %%</text>\n",
+                left - 36);
         fprintf(f, "<text x=\"%d\" y=\"290\" text-anchor=\"middle\">%s</text>\n", left + 150,
                 panel ? "deviation of a spike's time, steps" : "part of the spikes lost");
         for (int c = 0; c < CURVES; c++) {

@@ -25,7 +25,6 @@ enum {
     STEPS_MOST = 1 << 24, /* numbers of h and d for the whole background */
     ROWS_MOST = 768,      /* of a run: they stay in cache */
     INPUT_ROWS = 1024,    /* the same of the part in front of h, a power of two */
-    INPUTS_MOST = 64,     /* of an operation */
     LANES = 4
 };
 
@@ -66,7 +65,7 @@ static void find_dependent(const glia_node *y, const glia_node *input, const gli
 static void find_affine(const glia_node *y, const glia_node *input, const bool *depends, bool *affine) {
     for (int id = 0; id <= y->id; id++) {
         const glia_node *n = y->graph->nodes[id];
-        bool of_inputs[INPUTS_MOST], all = n == input || (depends[id] && n->n_in <= INPUTS_MOST);
+        bool of_inputs[GLIA_INPUTS_MOST], all = n == input || (depends[id] && n->n_in <= GLIA_INPUTS_MOST);
         for (int i = 0; all && i < n->n_in; i++) {
             of_inputs[i] = depends[n->in[i]->id];
             all = !of_inputs[i] || affine[n->in[i]->id];

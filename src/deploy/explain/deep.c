@@ -20,7 +20,6 @@
 #include "core/tensor/tensor.h"
 #include "deploy/explain/explain.h"
 
-enum { INPUTS_MOST = 64 }; /* of an operation */
 static const char reference_name[] = "explain/reference";
 
 typedef struct deep {
@@ -45,12 +44,12 @@ static bool stays(const glia_node *n) {
 static bool expand_once(glia_tensor *y, glia_tensor *made, const bool *live) {
     glia_graph *g = (*y)->graph;
     const int last = (*y)->id;
-    glia_tensor in[INPUTS_MOST];
+    glia_tensor in[GLIA_INPUTS_MOST];
     bool changed = false;
     for (int id = 0; id <= last && g->error.status == GLIA_OK; id++) {
         const glia_node *n = g->nodes[id];
         made[id] = g->nodes[id];
-        if (!live[id] || n->n_in > INPUTS_MOST) continue;
+        if (!live[id] || n->n_in > GLIA_INPUTS_MOST) continue;
         bool moved = false;
         for (int i = 0; i < n->n_in; i++) in[i] = made[n->in[i]->id], moved |= in[i] != n->in[i];
         if (!stays(n)) {
@@ -134,8 +133,8 @@ static glia_tensor refuse(const glia_node *n) {
 
 static twin follow(glia_tensor n, const twin *twins) {
     twin t;
-    glia_tensor in[INPUTS_MOST];
-    bool depends[INPUTS_MOST];
+    glia_tensor in[GLIA_INPUTS_MOST];
+    bool depends[GLIA_INPUTS_MOST];
     for (int i = 0; i < n->n_in; i++) {
         const twin *of = &twins[n->in[i]->id];
         depends[i] = of->ruled != NULL;
@@ -174,7 +173,7 @@ static glia_status apply_rules(deep *m, glia_tensor y, glia_tensor outputs[3], g
         bool any = false;
         for (int i = 0; i < g->nodes[id]->n_in; i++) any |= twins[g->nodes[id]->in[i]->id].ruled != NULL;
         if (!any || !live[id]) continue;
-        const bool few = g->nodes[id]->n_in <= INPUTS_MOST;
+        const bool few = g->nodes[id]->n_in <= GLIA_INPUTS_MOST;
         twins[id] = few ? follow(g->nodes[id], twins) : (twin){ .ruled = refuse(g->nodes[id]) };
     }
     const twin t = twins[last];

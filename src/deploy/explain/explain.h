@@ -16,6 +16,8 @@ enum {
     GLIA_EXPLAIN_BACKGROUND = 4, /* it uses opts.background */
 };
 
+enum { GLIA_INPUTS_MOST = 64 }; /* of an operation, for what is rewritten or tabulated */
+
 typedef struct glia_explain_method {
     glia_method_info about;
     size_t bytes; /* of the method's memory, zeroed before begin; the settings' offsets point into it */

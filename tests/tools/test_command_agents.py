@@ -74,6 +74,8 @@ class Agents(Folder):
         (self.folder / "good20").mkdir()
         (self.folder / "good20/curves.csv").write_text((self.folder / "good-0/curves.csv").read_text())
         self.assertIn(">good20<", self.glia("curves", "good-0", "good20").stdout)
+        (self.folder / "good20/curves.csv").write_text("epoch,loss,val_loss\n1,2,3\n2,1,2\n")
+        self.assertIn(">val_loss<", self.glia("curves", "good20").stdout)  # no episodes
         self.refused("curves", "good-0", "--of", "eval_retrun", says="did you mean eval_return?")
         self.refused("curves", "absent", code=1, says="absent/curves.csv")
         self.refused("curves", *["good-0", *(f"bad{c}-7" for c in "abc")], code=1, says="bada-7/curves.csv")

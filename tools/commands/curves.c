@@ -194,7 +194,7 @@ int command_curves(int argc, char **argv) {
         { .help = "Runs whose names differ only in a number behind a dash, as best-0 and best-1, are one curve:" },
         { .help = "their mean, with a band of one standard deviation to both sides." },
         { .help = "options" },
-        { "of", OPTION_TEXT, &of, "FIGURE", "what is drawn: a column of curves.csv (eval_return, val_loss or loss)", 0, 0 },
+        { "of", OPTION_TEXT, &of, "FIGURE", "a column of curves.csv (eval_return, val_loss or loss)", 0, 0 },
         { "over", OPTION_TEXT, &over, "FIGURE", "along which: epoch, step, samples or seconds (epoch)", 0, 0 },
         { "out", OPTION_TEXT, &out, "FILE", "the SVG file (stdout)", 0, 0 },
     };

@@ -5,8 +5,8 @@
  *     balanced            n / (K n_c)           n labels, n_c of class c, K classes
  *     median frequency    median(f) / f_c       f_c: the share of class c in the labels of the samples in which it occurs
  *
- * Median frequency balancing is that of Eigen and Fergus 2015 (section 6.3.2); SegNet (Badrinarayanan et al. 2017) uses
- * it for street scenes. A class that fills few pixels of its pictures counts more; one that is in few pictures does not.
+ * Median frequency balancing is that of Eigen and Fergus 2015 (section 6.3.2); SegNet (Badrinarayanan et al. 2017) has
+ * it for street scenes. A class that fills few pixels of its pictures counts more, one in few pictures does not.
  */
 #include <stdlib.h>
 #include <string.h>

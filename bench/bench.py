@@ -42,6 +42,7 @@ class Workload:
         self.sample = sample
         self.sequences = model.startswith(("lstm", "gpt", "enc-dec"))
         self.pictures = not self.sequences and not model.startswith("mlp")
+        self.torchvision = model in ("resnet50", "vgg16", "vit-b16", "mobilenet-v2")
 
     def words(self):
         return {"batch": self.batch, "batches": self.batches, "optimizer": self.optimizer, "lr": self.lr,
@@ -162,8 +163,10 @@ class Bench:
                 sides["installed"] = start(installed)
             except RuntimeError as error:
                 self.problems.append(f"{workload.name}: PyTorch as installed fails: {error}.")
-        setting, worker = choose(find(workload.pictures, workload.small, options.quick), start, seconds / 2,
-                                 0 if options.quick else 3)
+        settings = find(workload.pictures, workload.small, options.quick)
+        if options.peers:
+            settings = [s for s in settings if any(word in s.name for word in options.peers.split(","))]
+        setting, worker = choose(settings, start, seconds / 2, 0 if options.quick else 3)
         if setting:
             sides["best"], row["setting"] = worker, setting.name
             worker.rates.clear()
@@ -265,7 +268,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"), help="folder of bench_worker")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", help="rows, by prefixes of their names: train,infer-mlp,gemm,extra")
+    parser.add_argument("--only", help="rows, by names or prefixes of names: train,infer-mlp,gemm,extra")
+    parser.add_argument("--peers", help="settings of PyTorch to try, by parts of their names: eager,JIT,compiled,ONNX")
     parser.add_argument("--rounds", type=int, help="blocks per side (7; quick: 3)")
     parser.add_argument("--seconds", type=float, help="length of a block (0.5; quick: 0.1)")
     parser.add_argument("--no-peers", action="store_true", help="measure Glia only")
@@ -276,8 +280,11 @@ def main():
     options.rounds = options.rounds or (3 if options.quick else 7)
     options.seconds = options.seconds or (0.1 if options.quick else 0.5)
 
+    names = {w.name for w in WORKLOADS}
+
     def wanted(name):
-        return not options.only or any(name.startswith(word) for word in options.only.split(","))
+        return not options.only or any(name == word or (name.startswith(word) and word not in names)
+                                       for word in options.only.split(","))
 
     load = os.getloadavg()[0]
     bench = Bench(options)

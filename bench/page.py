@@ -171,14 +171,18 @@ def extras_of(results):
 
 # ---- sections -------------------------------------------------------------------------------------------------------
 
-NETS, SEQUENCES, PRODUCTS = SECTIONS = ("Dense and convolutional nets", "Sequences", "Products")
+NETS, TORCHVISION, SEQUENCES, PRODUCTS = SECTIONS = (
+    "Dense and convolutional nets", "Inference with torchvision's nets", "Sequences", "Products")
+
+
+def section_of(workload):
+    return SEQUENCES if workload.sequences else TORCHVISION if workload.torchvision else NETS
 
 
 def part_of(results, section):
     """The results that belong to one section."""
     of = {key: results[key] if section == NETS else [] for key in ("isas", "first", "size")}
-    rows = [] if section == PRODUCTS else [row for row in results["rows"]
-                                           if row["workload"].sequences == (section == SEQUENCES)]
+    rows = [row for row in results["rows"] if section_of(row["workload"]) == section]
     return {**results, **of, "rows": rows, "products": results["products"] if section == PRODUCTS else []}
 
 

@@ -108,11 +108,11 @@ GLIA_API glia_status glia_data_split(glia_dataset *data, glia_split_opts opts, g
  * data. */
 GLIA_API glia_status glia_data_fold(glia_dataset *data, int folds, int fold, bool stratified, uint64_t seed,
                                     glia_dataset **train, glia_dataset **validation, glia_error *error);
-/* Balanced class weights: samples / (classes * samples of the class), 0 for an empty class; of masks the same of pixels.
- * One weight for each class; or for each sample the weight of its class, for glia_loader_opts.weights. */
+/* Balanced class weights: samples / (classes * samples of the class), 0 for an empty class; of masks of pixels. One
+ * weight for each class; or for each sample the weight of its class, for glia_loader_opts.weights. */
 GLIA_API glia_status glia_data_class_weights(const glia_dataset *data, double *weights, glia_error *error);
-/* Weights of the classes of masks by median frequency balancing (Eigen and Fergus 2015): median(f) / f[c], where f[c] is
- * the share of class c in the pixels of the masks in which it occurs; 0 for an empty class. */
+/* Weights of the classes of masks by median frequency balancing (Eigen and Fergus 2015): median(f) / f[c], where f[c]
+ * is the share of class c in the pixels of the masks in which it occurs; 0 for an empty class. */
 GLIA_API glia_status glia_data_median_frequency_weights(const glia_dataset *data, double *weights, glia_error *error);
 GLIA_API glia_status glia_data_sample_weights(const glia_dataset *data, double *weights, glia_error *error);
 

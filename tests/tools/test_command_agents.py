@@ -74,6 +74,8 @@ class Agents(Folder):
         (self.folder / "good20").mkdir()
         (self.folder / "good20/curves.csv").write_text((self.folder / "good-0/curves.csv").read_text())
         self.assertIn(">good20<", self.glia("curves", "good-0", "good20").stdout)
+        (self.folder / "good20/curves.csv").write_text("epoch,loss,val_loss\n1,2,3\n2,1,2\n")
+        self.assertIn(">val_loss<", self.glia("curves", "good20").stdout)  # no episodes
         self.refused("curves", "good-0", "--of", "eval_retrun", says="did you mean eval_return?")
         for rows, told in (("1,1\n2,2\n3,\n9,1.5\n", "Spearman 0.5000 over 3 epochs"),
                            ("1,4\n5,0\n", "Spearman -1.0000 over 2 epochs")):

@@ -66,10 +66,20 @@ static double cell_number(const char *cell) {
     return end == cell ? NAN : value;
 }
 
-static int parse(char *content, const char *run, const char *of, const char *over, curve *out) {
+/* What is drawn unless asked: the first of these that the first run has. */
+static const char *usual_figure(char *const names[], int n) {
+    static const char *const usual[] = { "eval_return", "val_loss" };
+    for (int i = 0; i < 2; i++)
+        if (column(names, n, usual[i]) >= 0) return usual[i];
+    return "loss";
+}
+
+static int parse(char *content, const char *run, const char **of, const char *over, curve *out) {
     char *cells[COLUMNS], *rest = content, *line = strsep(&rest, "\n");
-    const int n = split(line, cells), y = column(cells, n, of), x = column(cells, n, over);
-    if (x < 0 || y < 0) return no_figure(run, y < 0 ? of : over, cells, n);
+    const int n = split(line, cells), x = column(cells, n, over);
+    if (!*of) *of = usual_figure(cells, n);
+    const int y = column(cells, n, *of);
+    if (x < 0 || y < 0) return no_figure(run, y < 0 ? *of : over, cells, n);
     const size_t most = strlen(rest ? rest : "") / 2 + 1;
     out->x = allocate(most, sizeof *out->x);
     out->y = allocate(most, sizeof *out->y);
@@ -83,10 +93,10 @@ static int parse(char *content, const char *run, const char *of, const char *ove
     }
     for (int i = 0; i < out->n; i++)
         if (isfinite(out->y[i]) && isfinite(out->x[i])) return -1;
-    return fail("%s has no value of %s", run, of);
+    return fail("%s has no value of %s", run, *of);
 }
 
-static int read_curve(const char *run, const char *of, const char *over, curve *out) {
+static int read_curve(const char *run, const char **of, const char *over, curve *out) {
     text path = { 0 }, content = { 0 };
     text_add(&path, "%s/curves.csv", run);
     int status = read_file(path.bytes, &content) ? -1 : fail("%s: %s", path.bytes, strerror(errno));
@@ -113,13 +123,13 @@ static void name_of(const char *run, char out[SHORT]) {
     snprintf(out, SHORT, "%.*s", (int)length, run + start);
 }
 
-static int add_run(const char *run, const char *of, const char *over, group *groups, int *n) {
+static int add_run(const char *run, const char **of, const char *over, group *groups, int *n) {
     char name[SHORT];
     name_of(run, name);
     int at = 0;
     while (at < *n && strcmp(groups[at].name, name) != 0) at++;
     if (at == CHART_COLOURS)
-        return misuse("more than %d curves: runs whose names differ only in the number at their end are one",
+        return misuse("more than %d curves: runs whose names differ only in a number behind a dash are one",
                       CHART_COLOURS);
     group *g = &groups[at];
     if (at == *n) {
@@ -200,13 +210,13 @@ static int write_chart(const char *path, const text *svg) {
 }
 
 int command_curves(int argc, char **argv) {
-    const char *out = NULL, *of = "eval_return", *over = "epoch";
+    const char *out = NULL, *of = NULL, *over = "epoch";
     bool correlation = false;
     const option table[] = {
-        { .help = "Runs whose names differ only in the number at their end, as best-0 and best-1, are one curve:" },
+        { .help = "Runs whose names differ only in a number behind a dash, as best-0 and best-1, are one curve:" },
         { .help = "their mean, with a band of one standard deviation to both sides." },
         { .help = "options" },
-        { "of", OPTION_TEXT, &of, "FIGURE", "what is drawn: a column of curves.csv (eval_return)", 0, 0 },
+        { "of", OPTION_TEXT, &of, "FIGURE", "a column of curves.csv (eval_return, val_loss or loss)", 0, 0 },
         { "over", OPTION_TEXT, &over, "FIGURE", "along which: epoch, step, samples or seconds (epoch)", 0, 0 },
         { "out", OPTION_TEXT, &out, "FILE", "the SVG file (stdout)", 0, 0 },
         { "correlation", OPTION_FLAG, &correlation, NULL,
@@ -219,7 +229,7 @@ int command_curves(int argc, char **argv) {
     for (int i = 1; correlation && i <= n && status < 0; i++) status = tell_correlation(argv[i], of, over);
     if (correlation) return status < 0 ? EXIT_OK : status;
     group *groups = allocate(CHART_COLOURS, sizeof *groups);
-    for (int i = 1; i <= n && status < 0; i++) status = add_run(argv[i], of, over, groups, &n_groups);
+    for (int i = 1; i <= n && status < 0; i++) status = add_run(argv[i], &of, over, groups, &n_groups);
     if (status < 0) {
         text svg = { 0 };
         draw(groups, n_groups, of, over, &svg);

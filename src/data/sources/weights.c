@@ -3,10 +3,10 @@
  * The labels of a sample are one number, or one for each pixel of a mask; labels below 0 are no class and not counted.
  *
  *     balanced            n / (K n_c)           n labels, n_c of class c, K classes
- *     median frequency    median(f) / f_c       f_c: the share of class c in the labels of the samples in which it occurs
+ *     median frequency    median(f) / f_c       f_c: the share of class c in the labels of the samples where it occurs
  *
- * Median frequency balancing is that of Eigen and Fergus 2015 (section 6.3.2), which SegNet (Badrinarayanan et al. 2017)
- * uses for street scenes: a class that fills few pixels of many pictures counts more, one that is in few pictures does not.
+ * Median frequency balancing is that of Eigen and Fergus 2015 (section 6.3.2); SegNet (Badrinarayanan et al. 2017) has
+ * it for street scenes. A class that fills few pixels of its pictures counts more, one in few pictures does not.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -88,17 +88,16 @@ static void linear(const float *w, const float *bias, int outs, int ins, int n, 
         const float *row = w + (int64_t)o * ins * VLEN, *start = bias ? bias + o * VLEN : NULL;
         rows from = x, to = { y.at + o * VLEN, y.width };
         for (int k = 0; k < n;) {
-            const int many = k + NODE_TILE <= n ? NODE_TILE : 1;
-            if (many > 1 && step > 1)
+            const int many = step > 1 && k + NODE_TILE <= n ? NODE_TILE : 1;
+            if (many > 1)
                 linear_tile(row, start, ins, from, to, NODE_TILE, OUT_TILE);
             else if (step > 1)
                 linear_tile(row, start, ins, from, to, 1, OUT_TILE);
             else
-                linear_tile(row, start, ins, from, to, 1, 1), (void)many;
-            const int done = step > 1 ? many : 1;
-            from.at += (int64_t)done * from.width * VLEN;
-            to.at += (int64_t)done * to.width * VLEN;
-            k += done;
+                linear_tile(row, start, ins, from, to, 1, 1);
+            from.at += (int64_t)many * from.width * VLEN;
+            to.at += (int64_t)many * to.width * VLEN;
+            k += many;
         }
         o += step;
     }

@@ -184,7 +184,7 @@ static void draw(group *groups, int n, const char *of, const char *over, text *o
 /* ---- correlation -------------------------------------------------------------------------- */
 
 /* Over the epochs that have both figures. */
-static int tell_correlation(const char *run, const char *of, const char *over) {
+static int tell_correlation(const char *run, const char **of, const char *over) {
     curve c = { 0 };
     int status = read_curve(run, of, over, &c), n = 0;
     for (int i = 0; i < c.n; i++) {
@@ -194,8 +194,8 @@ static int tell_correlation(const char *run, const char *of, const char *over) {
     }
     const double spearman = status < 0 ? glia_spearman(c.x, c.y, n) : NAN;
     if (status < 0 && isnan(spearman))
-        status = fail("%s: a rank correlation needs two epochs or more in which %s and %s differ", run, of, over);
-    if (status < 0) printf("%s, %s with %s: Spearman %.4f over %d epochs\n", run, of, over, spearman, n);
+        status = fail("%s: a rank correlation needs two epochs or more in which %s and %s differ", run, *of, over);
+    if (status < 0) printf("%s, %s with %s: Spearman %.4f over %d epochs\n", run, *of, over, spearman, n);
     free(c.x);
     free(c.y);
     return status;
@@ -226,7 +226,7 @@ int command_curves(int argc, char **argv) {
     int n, n_groups = 0, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     if (correlation && out) return misuse("--correlation draws nothing, so --out has no use");
-    for (int i = 1; correlation && i <= n && status < 0; i++) status = tell_correlation(argv[i], of, over);
+    for (int i = 1; correlation && i <= n && status < 0; i++) status = tell_correlation(argv[i], &of, over);
     if (correlation) return status < 0 ? EXIT_OK : status;
     group *groups = allocate(CHART_COLOURS, sizeof *groups);
     for (int i = 1; i <= n && status < 0; i++) status = add_run(argv[i], &of, over, groups, &n_groups);

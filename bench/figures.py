@@ -36,7 +36,7 @@ ROOT = HERE.parent
 
 Figure = collections.namedtuple("Figure", "section name claim place command data minutes values")
 Value = collections.namedtuple("Value", "what unit reading target sample")
-ROWS = {"SECTION": 1, "FIGURE": 6, "VALUE": 5}
+ROWS = {"FILE": 1, "SECTION": 1, "FIGURE": 6, "VALUE": 5}
 TOKEN = re.compile(r'\s+|/\*.*?\*/|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<number>\d+(?:\.\d+)?)|(?P<word>\w+)|'
                    r'(?P<mark>[(),])', re.DOTALL)
 TARGET = re.compile(r"(<=|>=|<|>) (?:(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)|\[(.+)\])")
@@ -92,41 +92,56 @@ def rows(text):
         raise Wrong(f"line {row[2]}: {row[0]} does not end")
 
 
-def check_value(value, figure, line):
+def check_value(value, figure, where):
     whats = [v.what for v in figure.values]
     if not value.what or value.what in whats:
-        raise Wrong(f"line {line}: {figure.name} has the value {value.what!r} twice, or it has no name")
+        raise Wrong(f"{where}: {figure.name} has the value {value.what!r} twice, or it has no name")
     if value.target is not None:
         match = TARGET.fullmatch(value.target)
         if not match:
-            raise Wrong(f"line {line}: {value.target!r} is not a target such as \">= 99\" or \"< [other value]\"")
+            raise Wrong(f"{where}: {value.target!r} is not a target such as \">= 99\" or \"< [other value]\"")
         if match[3] and match[3] not in whats:
-            raise Wrong(f"line {line}: {figure.name} has no value {match[3]!r} above {value.what!r}")
+            raise Wrong(f"{where}: {figure.name} has no value {match[3]!r} above {value.what!r}")
     if not value.reading.startswith("json "):
         count = value.reading.startswith("count ")
         groups = re.compile(value.reading[6 * count:], re.MULTILINE).groups
         if groups != (0 if count else 1):
-            raise Wrong(f"line {line}: the reading {value.reading!r} has {groups} groups")
+            raise Wrong(f"{where}: the reading {value.reading!r} has {groups} groups")
 
 
-def read_table(text):
+def rows_of_all(text, folder):
+    """(macro, arguments, place) of a table and of the files that its FILE rows name, which lie in `folder`."""
+    for macro, arguments, line in rows(text):
+        if macro != "FILE":
+            yield macro, arguments, f"line {line}"
+            continue
+        try:
+            for inner, inner_arguments, place in rows_of_all((folder / arguments[0]).read_text(), folder):
+                yield inner, inner_arguments, f"{arguments[0]}, {place}"
+        except OSError as problem:
+            raise Wrong(f"line {line}: {problem}") from problem
+        except Wrong as problem:
+            raise Wrong(f"{arguments[0]}, {problem}") from problem
+
+
+def read_table(text, folder=HERE):
     """The figures of a table, in its order."""
     figures, section = [], ""
-    for macro, arguments, line in rows(text):
+    for macro, arguments, where in rows_of_all(text, folder):
         if macro == "SECTION":
             section = arguments[0]
         elif macro == "FIGURE":
             name, claim, place, command, data, minutes = arguments
             if not re.fullmatch(r"[a-z0-9-]+", name or "") or name in [f.name for f in figures]:
-                raise Wrong(f"line {line}: the name {name!r} is there twice, or has other characters than a-z, 0-9, -")
+                raise Wrong(f"{where}: the name {name!r} is there twice, or has other characters than a-z, 0-9, -")
             if not claim or not command or not isinstance(minutes, (int, float)) or minutes <= 0:
-                raise Wrong(f"line {line}: {name} needs a claim, a command and minutes")
+                raise Wrong(f"{where}: {name} needs a claim, a command and minutes")
             figures.append(Figure(section, name, claim, place, command, (data or "").split(), minutes, []))
         elif not figures:
-            raise Wrong(f"line {line}: a VALUE before any FIGURE")
+            raise Wrong(f"{where}: a VALUE before any FIGURE")
         else:
             value = Value(*arguments)
-            check_value(value, figures[-1], line)
+            check_value(value, figures[-1], where)
             figures[-1].values.append(value)
     for figure in figures:
         if not figure.values:
@@ -415,7 +430,7 @@ def main():
     parser.add_argument("--page", default=str(ROOT / "docs/figures.md"))
     options = parser.parse_args()
     try:
-        figures = read_table(pathlib.Path(options.table).read_text())
+        figures = read_table(pathlib.Path(options.table).read_text(), pathlib.Path(options.table).parent)
         if not options.render:
             return run_all(options, figures)
         results = load_results(options.results, figures)

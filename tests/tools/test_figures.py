@@ -100,6 +100,14 @@ class Reading(unittest.TestCase):
                                     ("<= [a]", 5, True), ("< [a]", 5, False), ("< [b]", 5, None), (None, 5, None)):
             self.assertEqual(figures.meets(target, number, {"a": 5.0}), met, target)
 
+    def test_wrong_files_of_a_table_are_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for text, says in (("FIGURE", "part.def, line 1: .*does not end"),
+                               ('\nVALUE("a", "", "(x)", NULL, "x")', "part.def, line 2: .*before any")):
+                pathlib.Path(folder, "part.def").write_text(text)
+                with self.assertRaisesRegex(figures.Wrong, says):
+                    figures.read_table('FILE("part.def")', pathlib.Path(folder))
+
     def test_wrong_tables_name_the_line(self):
         figure = 'FIGURE("a", "claim", NULL, "echo", NULL, 1)\n'
         for text, says in (("FIGURE", "does not end"), ("FIGUR(1)", "'FIGUR' instead"), ('VALUE("a")', "1 arguments"),
@@ -107,7 +115,8 @@ class Reading(unittest.TestCase):
                            (figure, "no VALUE"), (figure + 'VALUE("a", "", "x", NULL, "x")', "line 2.*0 groups"),
                            (figure + 'VALUE("a", "", "(x)", "= 1", "x")', "line 2.*not a target"),
                            (figure + 'VALUE("a", "", "(x)", "< [b]", "x")', "line 2.*no value 'b'"),
-                           (figure + 'VALUE("a", "", "(x)", NULL, "x")\n' + figure, "line 3.*twice"), ("?", "line 1")):
+                           (figure + 'VALUE("a", "", "(x)", NULL, "x")\n' + figure, "line 3.*twice"), ("?", "line 1"),
+                           ('FILE("no-such.def")', "line 1: .*no-such.def")):
             with self.assertRaisesRegex(figures.Wrong, says):
                 figures.read_table(text)
 

@@ -156,6 +156,12 @@ static void test_masks_move_with_the_pixels(void **state) {
     glia_data_free(data);
 }
 
+static glia_status take_loss(const glia_progress *p, void *context, glia_error *e) {
+    (void)e;
+    *(double *)context = p->train.loss;
+    return GLIA_OK;
+}
+
 /* The weights follow their definitions, by an independent count; pixels without a class count nowhere. */
 static void test_class_weights_of_masks(void **state) {
     (void)state;
@@ -179,6 +185,29 @@ static void test_class_weights_of_masks(void **state) {
     check(glia_data_median_frequency_weights(data, weights, &error));
     const double shares[CLASSES] = { 14 / 21.0, 5 / 14.0, 2 / 7.0 }; /* the median is that of class 1 */
     for (int k = 0; k < CLASSES; k++) ASSERT_NEAR(weights[k], shares[1] / shares[k], 1e-12);
+
+    /* With scores of zero the loss of each pixel that has a class is log K times the weight of that class. */
+    glia_model *model = glia_model_create("scores", &error);
+    glia_tensor scores = glia_conv2d(glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 2, 4)), "scores",
+                                     (glia_conv_opts){ .filters = CLASSES, .kernel = 1 });
+    scores = glia_reshape(glia_permute(scores, GLIA_SHAPE(0, 2, 3, 1)), GLIA_SHAPE(GLIA_BATCH, PIXELS, CLASSES));
+    glia_model_output(model, "scores", scores);
+    const double mean = (14 * weights[0] + 5 * weights[1] + 2 * weights[2]) / 21;
+    for (int smooth = 0; smooth < 2; smooth++) {
+        double loss = 0;
+        const glia_callback watch = { .context = &loss, .epoch_end = take_loss };
+        check(glia_fit(model, data,
+                       (glia_fit_opts){ .batch = N,
+                                        .loss = GLIA_CROSS_ENTROPY_TOKENS,
+                                        .class_weights = weights,
+                                        .label_smoothing = smooth ? 0.25 : GLIA_ZERO,
+                                        .optimizer = { .kind = GLIA_SGD, .lr = GLIA_ZERO },
+                                        .callbacks = &watch,
+                                        .n_callbacks = 1 },
+                       &error));
+        ASSERT_NEAR(loss, mean * log(CLASSES), 1e-6);
+    }
+    glia_model_free(model);
     glia_data_free(data);
     const int32_t labels[2] = { 0, 1 };
     data = glia_data_arrays((glia_arrays){ .n = 2, .x = x, .x_shape = GLIA_SHAPE(1), .y = labels, .y_dtype = GLIA_I32,

@@ -103,23 +103,32 @@ static glia_tensor as_signs(glia_tensor t, glia_tensor y) {
 /* ---- class weights ----------------------------------------------------------------------------- */
 
 /* The mean over all labels of weight[label] times the cross-entropy (Keras's class_weight: the mean is over the number
- * of labels, not over the sum of their weights). */
-static glia_tensor weighted_cross_entropy(glia_tensor y, glia_tensor t, const double *weights, double smoothing) {
+ * of labels, not over the sum of their weights). Labels of tokens that are no class do not count. */
+static glia_tensor weighted_cross_entropy(glia_tensor y, glia_tensor t, const double *weights, double smoothing,
+                                          bool tokens) {
     const int last = y->shape.rank - 1;
     const int64_t classes = y->shape.dim[last];
-    glia_tensor target = glia_is_bad(t) || !is_integer(t) ? t : glia_one_hot(t, (int)classes, y->dtype);
+    glia_tensor target = t;
+    if (tokens)
+        target = glia_cast(glia_class_hits(t, classes), y->dtype);
+    else if (!glia_is_bad(t) && is_integer(t))
+        target = glia_one_hot(t, (int)classes, y->dtype);
     glia_tensor weight = glia_constant(y->graph, y->dtype, GLIA_SHAPE(classes), weights);
     glia_tensor counts = glia_sum(glia_mul(target, weight), GLIA_SHAPE(last), true);
     target = glia_add_scalar(glia_mul_scalar(target, 1 - smoothing), smoothing / (double)classes);
     glia_tensor rows = glia_sum(glia_mul(glia_mul(target, counts), glia_log_softmax(y, last)), GLIA_SHAPE(last), false);
-    return glia_neg(glia_mean(rows, GLIA_SCALAR, false));
+    if (!tokens) return glia_neg(glia_mean(rows, GLIA_SCALAR, false));
+    glia_tensor known = glia_sum(glia_class_known(t, classes, y->dtype), GLIA_SCALAR, false);
+    return glia_neg(glia_div(glia_sum(rows, GLIA_SCALAR, false),
+                             glia_maximum(known, glia_scalar(y->graph, y->dtype, 1))));
 }
 
 /* The loss with class weights; NULL: an error is recorded in the graph. */
 static glia_tensor weigh(glia_loss loss, glia_tensor y, glia_tensor t, const glia_loss_opts *o) {
     glia_graph *g = y->graph;
     const int last = y->shape.rank - 1;
-    if ((loss != GLIA_CROSS_ENTROPY && loss != GLIA_CROSS_ENTROPY_ONE_HOT) || last < 1) {
+    const bool tokens = loss == GLIA_CROSS_ENTROPY_TOKENS;
+    if ((!tokens && loss != GLIA_CROSS_ENTROPY && loss != GLIA_CROSS_ENTROPY_ONE_HOT) || last < 1) {
         glia_graph_fail(g, GLIA_E_UNSUPPORTED, "class weights are for cross-entropy, not for %s", losses[loss].name);
         return NULL;
     }
@@ -128,7 +137,7 @@ static glia_tensor weigh(glia_loss loss, glia_tensor y, glia_tensor t, const gli
         glia_graph_fail(g, GLIA_E_ARGUMENT, "the weight of class %lld is %g", (long long)i, o->class_weights[i]);
         return NULL;
     }
-    return weighted_cross_entropy(y, t, o->class_weights, o->smoothing);
+    return weighted_cross_entropy(y, t, o->class_weights, o->smoothing, tokens);
 }
 
 /* ---- loss and accuracy -------------------------------------------------------------------- */

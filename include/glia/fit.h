@@ -85,7 +85,7 @@ typedef struct glia_fit_opts {
     int64_t batch;  /* 0: 32 */
     glia_loss loss;
     double label_smoothing;
-    const double *class_weights; /* (classes): weight of a sample's loss, by its class; NULL: 1 */
+    const double *class_weights; /* (classes): factors on the classes' terms, as in glia_loss_value_opts; NULL: 1 */
     glia_optimizer optimizer;    /* zero: SGD */
     glia_lr_schedule schedule;      /* of the learning rate; zero: constant */
     /* n_phases, at most GLIA_PHASES, in turn; then `loss`, `optimizer` and `schedule` are unused. "loss" and "val_loss"

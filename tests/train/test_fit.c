@@ -312,18 +312,20 @@ static void test_stopping(void **state) {
 
 /* ---- other options ------------------------------------------------------------------------- */
 
-/* With zero logits each sample's loss is log K times the weight of its class. */
+/* With zero logits each sample's loss is log K times the weight of its class; smoothing spreads a share of it over the
+ * weights of all classes, as torch.nn.CrossEntropyLoss does. */
 static void test_class_weights(void **state) {
     (void)state;
     glia_dataset *data = labelled();
-    double weights[CLASSES], mean = 0;
-    for (int k = 0; k < CLASSES; k++) weights[k] = 0.25 + k;
+    double weights[CLASSES], mean = 0, of_classes = 0;
+    for (int k = 0; k < CLASSES; k++) weights[k] = 0.25 + k, of_classes += weights[k] / CLASSES;
     for (int64_t i = 0; i < SAMPLES; i++) {
         int32_t label;
         assert_int_equal(glia_data_get(data, i, NULL, &label, NULL), GLIA_OK);
         mean += weights[label] / SAMPLES;
     }
     for (int smooth = 0; smooth < 2; smooth++) {
+        const double share = smooth ? 0.25 : 0;
         glia_model *model = linear(CLASSES, GLIA_LINEAR);
         assert_int_equal(glia_model_init(model, 0, NULL), GLIA_OK);
         glia_array w = tensor(model, "fc/kernel");
@@ -333,10 +335,10 @@ static void test_class_weights(void **state) {
         fit(model, data,
             (glia_fit_opts){ .batch = SAMPLES,
                              .class_weights = weights,
-                             .label_smoothing = smooth ? 0.25 : 0,
+                             .label_smoothing = share,
                              .callbacks = &watch,
                              .n_callbacks = 1 });
-        assert_true(fabs(l.seen[1].loss - mean * log(CLASSES)) < 1e-5);
+        assert_true(fabs(l.seen[1].loss - ((1 - share) * mean + share * of_classes) * log(CLASSES)) < 1e-5);
         glia_model_free(model);
     }
     for (int k = 0; k < CLASSES; k++) weights[k] = 1; /* weights of 1 have no effect, on gradients either */

@@ -10,8 +10,6 @@
  *     DENSE      numbers in the prediction's shape; integer labels become one-hot, or 0 and 1 if K is 1
  *     SIGNS      as DENSE; of integers, 0 becomes -1
  */
-#include <math.h>
-
 #include "core/ops/class.h"
 #include "nn/losses/losses.h"
 
@@ -100,46 +98,6 @@ static glia_tensor as_signs(glia_tensor t, glia_tensor y) {
     return is_integer(t) ? glia_add_scalar(glia_mul_scalar(dense, 2), -1) : dense;
 }
 
-/* ---- class weights ----------------------------------------------------------------------------- */
-
-/* The mean over all labels of weight[label] times the cross-entropy (Keras's class_weight: the mean is over the number
- * of labels, not over the sum of their weights). Labels of tokens that are no class do not count. */
-static glia_tensor weighted_cross_entropy(glia_tensor y, glia_tensor t, const double *weights, double smoothing,
-                                          bool tokens) {
-    const int last = y->shape.rank - 1;
-    const int64_t classes = y->shape.dim[last];
-    glia_tensor target = t;
-    if (tokens)
-        target = glia_cast(glia_class_hits(t, classes), y->dtype);
-    else if (!glia_is_bad(t) && is_integer(t))
-        target = glia_one_hot(t, (int)classes, y->dtype);
-    glia_tensor weight = glia_constant(y->graph, y->dtype, GLIA_SHAPE(classes), weights);
-    glia_tensor counts = glia_sum(glia_mul(target, weight), GLIA_SHAPE(last), true);
-    target = glia_add_scalar(glia_mul_scalar(target, 1 - smoothing), smoothing / (double)classes);
-    glia_tensor rows = glia_sum(glia_mul(glia_mul(target, counts), glia_log_softmax(y, last)), GLIA_SHAPE(last), false);
-    if (!tokens) return glia_neg(glia_mean(rows, GLIA_SCALAR, false));
-    glia_tensor known = glia_sum(glia_class_known(t, classes, y->dtype), GLIA_SCALAR, false);
-    return glia_neg(glia_div(glia_sum(rows, GLIA_SCALAR, false),
-                             glia_maximum(known, glia_scalar(y->graph, y->dtype, 1))));
-}
-
-/* The loss with class weights; NULL: an error is recorded in the graph. */
-static glia_tensor weigh(glia_loss loss, glia_tensor y, glia_tensor t, const glia_loss_opts *o) {
-    glia_graph *g = y->graph;
-    const int last = y->shape.rank - 1;
-    const bool tokens = loss == GLIA_CROSS_ENTROPY_TOKENS;
-    if ((!tokens && loss != GLIA_CROSS_ENTROPY && loss != GLIA_CROSS_ENTROPY_ONE_HOT) || last < 1) {
-        glia_graph_fail(g, GLIA_E_UNSUPPORTED, "class weights are for cross-entropy, not for %s", losses[loss].name);
-        return NULL;
-    }
-    for (int64_t i = 0; i < y->shape.dim[last]; i++) {
-        if (o->class_weights[i] >= 0 && isfinite(o->class_weights[i])) continue;
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "the weight of class %lld is %g", (long long)i, o->class_weights[i]);
-        return NULL;
-    }
-    return weighted_cross_entropy(y, t, o->class_weights, o->smoothing, tokens);
-}
-
 /* ---- loss and accuracy -------------------------------------------------------------------- */
 
 static glia_loss choose(glia_loss loss, glia_tensor y, glia_tensor t) {
@@ -206,8 +164,10 @@ bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts o, gli
     glia_tensor t = row->target == LABELS  ? as_labels(target, y)
                     : row->target == DENSE ? as_dense(target, y)
                                            : as_signs(target, y);
-    m->loss = o.class_weights ? weigh(m->kind, y, t, &o) : row->build(y, t, o.smoothing);
-    if (!m->loss) return false;
+    m->loss = o.class_weights ? glia_loss_value(y, t, (glia_loss_value_opts){ .loss = m->kind,
+                                                                              .label_smoothing = o.smoothing,
+                                                                              .class_weights = o.class_weights })
+                              : row->build(y, t, o.smoothing);
     if (m->kind == GLIA_CROSS_ENTROPY_TOKENS) {
         glia_tensor known = glia_class_known(t, y->shape.dim[y->shape.rank - 1], GLIA_F32);
         m->weight = glia_sum(known, GLIA_SCALAR, false);

@@ -49,6 +49,8 @@ class Workload:
                 "momentum": self.momentum, "precision": self.precision}
 
 
+BESIDE_KANN = "train-mlp"  # the row that also has kann
+
 # block: factor for the length of its blocks; small: one thread may be faster than several.
 WORKLOADS = [
     Workload("train", "keras-cnn", "keras-cnn", 3, batch=64, optimizer="adam", isas=("v3", "v2")),
@@ -99,7 +101,7 @@ def agree(a, b, tolerance):
 
 
 class Bench:
-    def __init__(self, options):
+    def __init__(self, options, compares_kann):
         self.options, self.folders = options, tempfile.mkdtemp(prefix="glia-bench-")
         self.problems, self.prepared = [], {}
         installed = newest = None
@@ -111,7 +113,7 @@ class Bench:
             if problem:
                 self.problems.append(f"The newest PyTorch was not measured: {problem}.")
         self.kann = []
-        if not options.no_peers:
+        if compares_kann and not options.no_peers:
             self.kann, problem = kann_settings(options.kann, options.build, not options.quick)
             if problem:
                 self.problems.append(f"kann was not measured: {problem}.")
@@ -171,7 +173,7 @@ class Bench:
             sides["best"], row["setting"] = worker, setting.name
             worker.rates.clear()
         sides["glia"] = self.glia(workload.kind, workload)
-        if workload.name == "train-mlp":
+        if workload.name == BESIDE_KANN:
             _, worker = choose(self.kann, lambda s: s.start(self.folder(workload), workload.batch, workload.batches),
                                seconds / 2, 1)
             if worker:
@@ -264,6 +266,13 @@ class Bench:
         return os.path.getsize(stripped)
 
 
+def portable(arguments):
+    """The arguments without folders of this machine."""
+    folders = ("--venv", "--kann")
+    return [word for i, word in enumerate(arguments)
+            if word not in folders and (i == 0 or arguments[i - 1] not in folders)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"), help="folder of bench_worker")
@@ -287,7 +296,7 @@ def main():
                                        for word in options.only.split(","))
 
     load = os.getloadavg()[0]
-    bench = Bench(options)
+    bench = Bench(options, any(w.name == BESIDE_KANN and wanted(w.name) for w in WORKLOADS))
     if load > CORES / 2:
         bench.problems.append(f"The machine was busy: load {load:.1f} on {os.cpu_count()} cores before the first row. "
                               + ("" if CLOCK else "This slows down peers with spinning threads most."))
@@ -304,7 +313,7 @@ def main():
         shutil.rmtree(bench.folders, ignore_errors=True)
     one_thread = "BENCH_CORES=1 " if CLOCK else ""
     results.update(problems=bench.problems, options=options,
-                   command=f"{one_thread}python3 bench/bench.py " + " ".join(sys.argv[1:]))
+                   command=f"{one_thread}python3 bench/bench.py " + " ".join(portable(sys.argv[1:])))
     sections = page.sections_of(results)
     print(f"\n{page.text_of(sections)}")
     if options.write:

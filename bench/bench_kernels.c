@@ -1,7 +1,8 @@
 /* bench_kernels.c - speed of the matrix product and convolution kernels, in GFLOP/s and as a share of the peak. The
  * peak is measured by a loop of fused multiply-adds in registers, on the same threads at the same time.
  *
- *   bench_kernels [threads]       GLIA_ISA chooses the instruction set
+ *   bench_kernels [threads]                          GLIA_ISA chooses the instruction set
+ *   bench_kernels threads inference [pictures]       layers of ResNet-50 and MobileNetV2, kernels packed before
  *
  * Every figure is the best of several medians. One thread is measured in processor time, which is less sensitive to
  * other load; several are measured in wall time.
@@ -138,7 +139,7 @@ typedef struct bench {
     glia_gemm gemm;
     glia_conv_shape conv;
     glia_pool_shape pooling;
-    float *x, *w, *y, *dx;
+    float *x, *w, *y, *dx, *packed;
     void *scratch;
 } bench;
 
@@ -186,19 +187,26 @@ static void launch_kernel_grad(void *context) {
     b->table->conv_kernel_grad_f32(b->pool, &b->conv, b->x, b->y, b->w, b->scratch);
 }
 
+/* Of square pictures and kernels. */
+static glia_conv_shape shape_of(int64_t n, int64_t c, int64_t k, int64_t size, int64_t kernel, int64_t stride,
+                                int64_t pad, int64_t groups) {
+    const int64_t out = (size + 2 * pad - kernel) / stride + 1;
+    return (glia_conv_shape){ .n = n,
+                              .c = c,
+                              .k = k,
+                              .in = { 1, size, size },
+                              .out = { 1, out, out },
+                              .kernel = { 1, kernel, kernel },
+                              .stride = { 1, stride, stride },
+                              .dilation = { 1, 1, 1 },
+                              .pad = { 0, pad, pad },
+                              .groups = groups };
+}
+
 static void bench_conv(bench *b, const char *name, int64_t n, int64_t c, int64_t k, int64_t size, int64_t kernel,
                        int64_t stride, int64_t pad, int64_t groups) {
-    int64_t out = (size + 2 * pad - kernel) / stride + 1;
-    b->conv = (glia_conv_shape){ .n = n,
-                                 .c = c,
-                                 .k = k,
-                                 .in = { 1, size, size },
-                                 .out = { 1, out, out },
-                                 .kernel = { 1, kernel, kernel },
-                                 .stride = { 1, stride, stride },
-                                 .dilation = { 1, 1, 1 },
-                                 .pad = { 0, pad, pad },
-                                 .groups = groups };
+    b->conv = shape_of(n, c, k, size, kernel, stride, pad, groups);
+    const int64_t out = b->conv.out[1];
     int workers = glia_pool_size(b->pool);
     size_t bytes[3] = { b->table->conv_f32_scratch(&b->conv, false, workers),
                         b->table->conv_input_grad_f32_scratch(&b->conv, false, workers),
@@ -217,6 +225,28 @@ static void bench_conv(bench *b, const char *name, int64_t n, int64_t c, int64_t
         free(b->scratch);
     }
     free(b->x), free(b->dx), free(b->y), free(b->w);
+}
+
+static void launch_packed(void *context) {
+    bench *b = context;
+    b->table->conv_f32(b->pool, &b->conv, b->x, b->w, b->packed, b->y, (glia_epilogue){ 0 }, b->scratch);
+}
+
+/* A convolution of inference, whose kernel was packed before. */
+static void bench_inference(bench *b, const char *name, int64_t n, int64_t c, int64_t k, int64_t size, int64_t kernel,
+                            int64_t stride, int64_t groups) {
+    b->conv = shape_of(n, c, k, size, kernel, stride, kernel / 2, groups);
+    b->conv.fixed = true;
+    const int64_t out = b->conv.out[1], weights = k * c / groups * kernel * kernel;
+    b->x = floats(n * c * size * size), b->y = floats(n * k * out * out), b->w = floats(weights);
+    b->scratch = floats((int64_t)b->table->conv_f32_scratch(&b->conv, true, glia_pool_size(b->pool)) / 4 + 16);
+    b->packed = floats((int64_t)b->table->conv_f32_packed(&b->conv) / 4 + 16);
+    b->table->conv_f32_pack(b->pool, &b->conv, b->w, b->packed);
+    char what[80];
+    snprintf(what, sizeof what, "%s n%lld %lld->%lld %lldx%lld/%lld on %lldx%lld", name, (long long)n, (long long)c,
+             (long long)k, (long long)kernel, (long long)kernel, (long long)stride, (long long)size, (long long)size);
+    report(what, measure(launch_packed, b), 2.0 * (double)(n * out * out) * (double)weights, b->peak);
+    free(b->x), free(b->y), free(b->w), free(b->scratch), free(b->packed);
 }
 
 static void launch_max_pool(void *context) {
@@ -243,6 +273,29 @@ static void bench_pool(bench *b, int64_t n, int64_t c, int64_t size) {
     free(b->x), free(b->dx), free(b->y);
 }
 
+/* The layers of ResNet-50 and of MobileNetV2. */
+static void bench_nets(bench *b, int64_t n) {
+    bench_inference(b, "resnet50", n, 3, 64, 224, 7, 2, 1);
+    const int64_t stages[][2] = { { 64, 56 }, { 128, 28 }, { 256, 14 }, { 512, 7 } };
+    for (int i = 0; i < GLIA_COUNT(stages); i++) {
+        const int64_t narrow = stages[i][0], wide = 4 * narrow, size = stages[i][1];
+        bench_inference(b, "resnet50", n, wide, narrow, size, 1, 1, 1);
+        bench_inference(b, "resnet50", n, narrow, narrow, size, 3, 1, 1);
+        bench_inference(b, "resnet50", n, narrow, wide, size, 1, 1, 1);
+        if (i == 0) continue;
+        bench_inference(b, "resnet50", n, narrow, narrow, 2 * size, 3, 2, 1);
+        bench_inference(b, "resnet50", n, wide / 2, wide, 2 * size, 1, 2, 1);
+    }
+    const int64_t blocks[][4] = { { 16, 24, 112, 2 }, { 24, 24, 56, 1 }, { 32, 32, 28, 1 },
+                                  { 64, 64, 14, 1 },  { 96, 96, 14, 1 }, { 160, 160, 7, 1 } };
+    for (int i = 0; i < GLIA_COUNT(blocks); i++) {
+        const int64_t from = blocks[i][0], to = blocks[i][1], size = blocks[i][2], stride = blocks[i][3];
+        bench_inference(b, "mobilenet-v2", n, from, 6 * from, size, 1, 1, 1);
+        bench_inference(b, "mobilenet-v2", n, 6 * from, 6 * from, size, 3, stride, 6 * from);
+        bench_inference(b, "mobilenet-v2", n, 6 * from, to, size / stride, 1, 1, 1);
+    }
+}
+
 int main(int argc, char **argv) {
     glia_error error;
     glia_isa isa;
@@ -256,6 +309,11 @@ int main(int argc, char **argv) {
     b.peak = measure_peak(b.pool, isa);
     printf("%s, %d threads, peak %.0f GFLOP/s\n", glia_isa_name(isa), glia_pool_size(b.pool), b.peak);
 
+    if (argc > 2 && strcmp(argv[2], "inference") == 0) {
+        bench_nets(&b, argc > 3 ? atoi(argv[3]) : 1);
+        glia_pool_free(b.pool);
+        return 0;
+    }
     const int64_t squares[] = { 64, 128, 256, 512, 1024, 2048 };
     for (int i = 0; i < GLIA_COUNT(squares); i++) bench_gemm(&b, squares[i], squares[i], squares[i], false, false);
     const int64_t shapes[][3] = { { 64, 128, 784 }, { 64, 512, 512 }, { 4, 120, 400 },     { 128, 512, 784 },

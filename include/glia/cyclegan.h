@@ -6,7 +6,12 @@
  *     (D_B(G(a)) - 1)^2 + (D_A(F(b)) - 1)^2 + cycle (|F(G(a)) - a| + |G(F(b)) - b|)
  *                                           + identity (|G(b) - b| + |F(a) - a|)
  *
- * with means of absolute differences. The method "cyclegan" (methods.h) trains a model with inputs "a" and "b" (N, C,
+ * with means of absolute differences. A classifier f of the first kind, trained before and frozen, may read pictures
+ * before and after conversion (semantic consistency, Hoffman et al. 2018, "CyCADA", section 3), CE the cross-entropy:
+ *
+ *     + semantic (CE(f(G(a)), arg max f(a)) + CE(f(F(b)), arg max f(b)))
+ *
+ * Labels of either kind are not used. The method "cyclegan" (methods.h) trains a model with inputs "a" and "b" (N, C,
  * H, W) and outputs "to_b" of a, "to_a" of b, "score_a" of a and "score_b" of b, whose parameters begin with these
  * names. Critics see pictures from a buffer of earlier ones (section 4).
  */
@@ -32,6 +37,10 @@ GLIA_API glia_tensor glia_cyclegan_generator(glia_tensor x, const char *name, gl
 /* PatchGAN (Isola et al. 2017): convolutions (4x4) of stride 2, leaky relu (0.2), instance norm after all but the
  * first, then one score for each place: (N, 1, H', W'). Parameters "NAME/down1", ..., "NAME/score". */
 GLIA_API glia_tensor glia_cyclegan_critic(glia_tensor x, const char *name, glia_cyclegan_opts opts);
+
+/* Mean cross-entropy of the logits `after` (N, classes) with the classes that `before` has most of: what a classifier
+ * says of pictures should stay. Without a gradient in `before`. */
+GLIA_API glia_tensor glia_semantic_consistency(glia_tensor before, glia_tensor after);
 
 typedef struct glia_cyclegan_convert_opts {
     bool back;             /* from B to A */

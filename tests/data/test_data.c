@@ -317,6 +317,19 @@ static void test_cifar(void **state) {
     assert_true(glia_data_count(data) == 2 && glia_shape_equal(glia_data_x_shape(data), GLIA_SHAPE(3, 32, 32)));
     assert_string_equal(glia_data_class_name(data, 9), "truck");
     glia_data_free(data);
+    static float wide[3 * 36 * 36];
+    data = need(glia_data_open("cifar10?pad=2", "test", ".", &error));
+    assert_true(glia_shape_equal(glia_data_x_shape(data), GLIA_SHAPE(3, 36, 36)));
+    assert_int_equal(glia_data_get(data, 1, wide, NULL, &error), GLIA_OK);
+    for (int i = 0; i < 3 * 36 * 36; i++) assert_true(wide[i] == (i == 2 * 36 + 2));
+    glia_data_free(data);
+    data = need(glia_data_open("cifar10?size=16&pad=1", "test", ".", &error)); /* a mean of four pixels, in a margin */
+    assert_true(glia_shape_equal(glia_data_x_shape(data), GLIA_SHAPE(3, 18, 18)));
+    assert_int_equal(glia_data_get(data, 1, wide, NULL, &error), GLIA_OK);
+    for (int i = 0; i < 3 * 18 * 18; i++) ASSERT_NEAR(wide[i], i == 18 + 1 ? 0.25 : 0, 0.5 / 255);
+    glia_data_free(data);
+    assert_null(glia_data_open("cifar10?pad=-1", "test", ".", &error));
+    ASSERT_SAYS("pad=-1");
     data = need(glia_data_open("cifar:cifar-10-batches-bin/test_batch.bin,cifar-10-batches-bin/test_batch.bin", NULL,
                                NULL, &error));
     static float x[3 * 32 * 32];

@@ -178,6 +178,17 @@ static void write_pictures(const char *path) {
     fclose(file);
 }
 
+/* A classifier of such pictures. */
+static void write_classifier(const char *path) {
+    glia_model *model = glia_model_create("classifier", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 4, 4));
+    x = glia_dense(glia_dropout(glia_flatten(x), 0.5), "logits", (glia_dense_opts){ .units = 2 });
+    glia_model_output(model, "logits", x);
+    assert_int_equal(glia_model_init(model, 0, NULL), GLIA_OK);
+    assert_int_equal(glia_model_save(model, path, NULL), GLIA_OK);
+    glia_model_free(model);
+}
+
 static glia_status cyclegan(glia_error *error) {
     static const float pixels[2 * 16] = { 1, 0.5f };
     const glia_cyclegan_opts small = { .filters = 1, .halvings = 1, .blocks = 1 };
@@ -197,9 +208,9 @@ static glia_status cyclegan(glia_error *error) {
                               .n_callbacks = 1,
                               .workers = GLIA_NONE,
                               .threads = 1 };
+    static const char settings[] = "other=npy:pictures.npy classifier=classifier.safetensors buffer=1 shown=1";
     float out[16];
-    glia_status status =
-        data ? glia_train(model, data, "cyclegan", "other=npy:pictures.npy buffer=1 shown=1", o, error) : error->status;
+    glia_status status = data ? glia_train(model, data, "cyclegan", settings, o, error) : error->status;
     const glia_cyclegan_convert_opts how = { .threads = 1 };
     if (status == GLIA_OK) status = glia_cyclegan_convert(model, pixels, 1, GLIA_SHAPE(1, 4, 4), how, out, error);
     glia_data_free(data);
@@ -275,6 +286,7 @@ static glia_status assessed(glia_error *error) {
 static void test_cyclegan(void **state) {
     (void)state;
     write_pictures("pictures.npy");
+    write_classifier("classifier.safetensors");
     every_allocation(cyclegan, "the method cyclegan");
 }
 static void test_ldm(void **state) { (void)state, every_allocation(ldm, "the method ldm"); }

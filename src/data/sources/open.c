@@ -681,17 +681,15 @@ static glia_dataset *open_named_text(const request *r, const char *name, glia_er
     return glia_data_open_named_text(name, opts, r->address, r->folder, error);
 }
 
-/* The options of named pictures: classes=0-4, per_class=10 of the training split, seed=, size=28. */
+/* The options of named pictures: classes=0-4, per_class=10 of the training split, seed=, size=20, pad=4. */
 static glia_status subset_options(const request *r, glia_subset_opts *part, glia_error *error) {
-    static const char *const known[] = { "classes", "per_class", "seed", "size" };
-    int64_t seed = 0, size = 0;
+    static const char *const known[] = { "classes", "per_class", "seed", "size", "pad" };
     glia_status status = check_options(r, known, GLIA_COUNT(known), error);
     if (!status) status = integer_option(r, "per_class", 1, (int64_t)1 << 31, &part->per_class, error);
-    if (!status) status = integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error);
-    if (!status) status = integer_option(r, "size", 1, 4096, &size, error);
+    if (!status) status = integer_option(r, "seed", 0, (int64_t)1 << 53, &part->seed, error);
+    if (!status) status = integer_option(r, "size", 1, 4096, &part->size, error);
+    if (!status) status = integer_option(r, "pad", 0, 4096, &part->pad, error);
     part->classes = option(r, "classes");
-    part->seed = (uint64_t)seed;
-    part->size = (int)size;
     if (r->test) part->per_class = 0;
     return status;
 }
@@ -709,7 +707,8 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
         if (infos[i].source && subset_options(r, &part, error)) return NULL;
         glia_dataset *data = infos[i].source ? glia_data_open_named(name, r->test, r->folder, error)
                                              : open_drawn(r, &infos[i], error);
-        if (data && (part.classes || part.per_class || part.size)) data = glia_data_subset(data, part, error);
+        const bool whole = !part.classes && !part.per_class && !part.size && !part.pad;
+        if (data && !whole) data = glia_data_subset(data, part, error);
         if (data) data->is_split = true;
         return data;
     }

@@ -105,8 +105,9 @@ glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *
 typedef struct glia_subset_opts {
     const char *classes; /* "0-4", "cat+dog"; NULL: all */
     int64_t per_class;   /* samples; 0: all */
-    uint64_t seed;       /* chooses them */
-    int size;            /* of both sides; 0: as they are */
+    int64_t seed;        /* chooses them */
+    int64_t size;        /* of both sides; 0: as they are */
+    int64_t pad;         /* zeros around the picture of that size, on each side */
 } glia_subset_opts;
 glia_dataset *glia_data_subset(glia_dataset *data, glia_subset_opts opts, glia_error *error);
 

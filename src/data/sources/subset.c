@@ -1,4 +1,4 @@
-/* subset.c - some classes of pictures, a few samples of each, another size: options of the named picture sets.
+/* subset.c - some classes of pictures, a few samples of each, another size, a margin: options of named picture sets.
  *
  * The pictures are bytes; what is chosen is copied. Labels are numbered anew in the order of the chosen classes.
  */
@@ -82,38 +82,42 @@ static int64_t *choose_samples(const glia_dataset *data, const int32_t *map, int
     return NULL;
 }
 
-/* Copies one sample as bytes, of another size if that is given. */
-static glia_status copy_sample(const glia_dataset *data, int64_t index, int size, float *x, uint8_t *bytes,
-                               uint8_t *to, int32_t *label, glia_error *error) {
+/* A channel's rows into the middle of larger ones of `to`, which are zeros. */
+static void put_inside(const uint8_t *from, int64_t height, int64_t width, int64_t pad, uint8_t *to) {
+    for (int64_t i = 0; i < height; i++)
+        memcpy(to + (pad + i) * (width + 2 * pad) + pad, from + i * width, (size_t)width);
+}
+
+/* Copies one sample as bytes to `to`, which is zeros, of another size and with a margin if these are given. */
+static glia_status copy_sample(const glia_dataset *data, int64_t index, const glia_subset_opts *opts, float *x,
+                               uint8_t *bytes, uint8_t *to, int32_t *label, glia_error *error) {
     glia_status status = glia_data_get(data, index, x, label, error);
     const glia_shape s = data->x_shape;
     for (size_t i = 0; status == GLIA_OK && i < data->x_count; i++) bytes[i] = (uint8_t)lrintf(255 * x[i]);
-    if (status != GLIA_OK) return status;
-    if (!size) {
-        memcpy(to, bytes, data->x_count);
-        return GLIA_OK;
+    glia_image image = { (int)s.dim[0], (int)s.dim[1], (int)s.dim[2], bytes }, sized = { 0 };
+    if (status == GLIA_OK && opts->size) {
+        status = glia_image_resize(&image, (int)opts->size, (int)opts->size, &sized, error);
+        image = sized;
     }
-    const glia_image image = { (int)s.dim[0], (int)s.dim[1], (int)s.dim[2], bytes };
-    glia_image sized;
-    status = glia_image_resize(&image, size, size, &sized, error);
-    if (status != GLIA_OK) return status;
-    memcpy(to, sized.pixels, (size_t)s.dim[0] * (size_t)size * (size_t)size);
+    const int64_t h = image.height, w = image.width, pad = opts->pad;
+    for (int64_t c = 0; status == GLIA_OK && c < s.dim[0]; c++)
+        put_inside(image.pixels + c * h * w, h, w, pad, to + c * (h + 2 * pad) * (w + 2 * pad));
     glia_image_free(&sized);
-    return GLIA_OK;
+    return status;
 }
 
 static glia_dataset *copy(const glia_dataset *data, const int64_t *order, int64_t n, const int32_t *map, int classes,
-                          int size, glia_error *error) {
+                          const glia_subset_opts *opts, glia_error *error) {
     glia_shape shape = data->x_shape;
-    if (size) shape.dim[1] = shape.dim[2] = size;
+    for (int i = 1; i < 3; i++) shape.dim[i] = (opts->size ? opts->size : shape.dim[i]) + 2 * opts->pad;
     const size_t count = (size_t)glia_shape_count(shape);
     float *x = malloc(data->x_count * sizeof *x);
-    uint8_t *bytes = malloc(data->x_count), *all = malloc((size_t)n * count + 1);
+    uint8_t *bytes = malloc(data->x_count), *all = calloc((size_t)n * count + 1, 1);
     int32_t *labels = malloc((size_t)n * sizeof *labels + 1);
     const char **names = malloc((size_t)classes * sizeof *names);
     glia_status status = x && bytes && all && labels && names ? GLIA_OK : glia_fail_nomem(error);
     for (int64_t i = 0; status == GLIA_OK && i < n; i++) {
-        status = copy_sample(data, order[i], size, x, bytes, all + (size_t)i * count, &labels[i], error);
+        status = copy_sample(data, order[i], opts, x, bytes, all + (size_t)i * count, &labels[i], error);
         if (status == GLIA_OK) labels[i] = map[labels[i]];
     }
     for (int c = 0; status == GLIA_OK && c < data->classes; c++)
@@ -143,8 +147,8 @@ glia_dataset *glia_data_subset(glia_dataset *data, glia_subset_opts opts, glia_e
     if (!map) glia_fail_nomem(error);
     const int classes = map ? choose_classes(data, opts.classes, map, error) : 0;
     int64_t n = 0;
-    int64_t *order = classes ? choose_samples(data, map, opts.per_class, opts.seed, &n, error) : NULL;
-    glia_dataset *out = order ? copy(data, order, n, map, classes, opts.size, error) : NULL;
+    int64_t *order = classes ? choose_samples(data, map, opts.per_class, (uint64_t)opts.seed, &n, error) : NULL;
+    glia_dataset *out = order ? copy(data, order, n, map, classes, &opts, error) : NULL;
     free(order);
     free(map);
     glia_data_free(data);

@@ -6,6 +6,7 @@
  *
  *     a, b ──► both generators' losses ──► update; their pictures ──► buffers ──► both critics' losses ──► update
  *
+ * With a classifier of the first kind (Hoffman et al. 2018) the generators' loss has a term for the class it reads.
  * Pictures are in [0, 1] in data and results, in [-1, 1] in nets. The second data set's pictures are resized to the
  * model's if need be. Its batches follow from the number of steps done, so a checkpoint keeps only the buffers.
  */
@@ -17,6 +18,7 @@
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
 #include "families/generative/feature_net.h"
+#include "families/generative/frozen_net.h"
 #include "families/generative/steps.h"
 #include "glia/cyclegan.h"
 #include "glia/generative.h"
@@ -24,13 +26,14 @@
 
 enum { A, B, KINDS };
 enum { GENERATORS, CRITICS, NETS };
+enum { LOSS, CYCLE, IDENTITY, MADE_B, MADE_A, SEMANTIC, OUTPUTS }; /* of the generators; the last with a classifier */
 static const char *const groups[NETS] = { "generators", "critics" };
 static const char *const patterns[NETS] = { "to_a/*,to_b/*", "critic_a/*,critic_b/*" };
 
 typedef struct cyclegan {
     /* settings */
-    const char *other, *features;
-    double cycle, identity;
+    const char *other, *features, *classifier;
+    double cycle, identity, semantic;
     int64_t buffer, shown;
     /* training */
     glia_graph *graph;
@@ -39,10 +42,12 @@ typedef struct cyclegan {
     glia_array fake[KINDS];    /* of the critics' program */
     glia_dataset *second;
     glia_loader *seconds;
+    glia_frozen_net reader; /* classifier of the first kind; model NULL: there is none */
+    int64_t reader_hash;
     int64_t next;       /* step whose batch of the second kind comes next; -1: the loader must be set */
     float *kept[KINDS]; /* (buffer, sample) */
     int64_t n_kept;     /* of each */
-    int loss_mean, cycle_mean, identity_mean, critic_mean;
+    int loss_mean, cycle_mean, identity_mean, critic_mean, semantic_mean;
     glia_function *convert[KINDS]; /* of what is shown: a -> to_b, b -> to_a */
 } cyclegan;
 
@@ -52,6 +57,10 @@ static const glia_setting settings[] = {
     { "cycle", GLIA_SETTING_REAL, offsetof(cyclegan, cycle), 10, 0, 1e6, NULL, "weight of there and back" },
     { "identity", GLIA_SETTING_REAL, offsetof(cyclegan, identity), 5, 0, 1e6, NULL,
       "weight of leaving pictures of the target's kind as they are" },
+    { "classifier", GLIA_SETTING_TEXT, offsetof(cyclegan, classifier), 0, 0, 0, NULL,
+      "run of a classifier of the first kind; conversions keep the class that it reads" },
+    { "semantic", GLIA_SETTING_REAL, offsetof(cyclegan, semantic), 1, 0, 1e6, NULL,
+      "weight of that class, with classifier=RUN" },
     { "buffer", GLIA_SETTING_INT, offsetof(cyclegan, buffer), 50, 0, 100000, NULL,
       "earlier pictures of each kind that critics see again" },
     { "shown", GLIA_SETTING_INT, offsetof(cyclegan, shown), 16, 1, 512, NULL, "pictures shown of each kind" },
@@ -107,23 +116,34 @@ static glia_status check_pictures(const char *what, glia_shape sample, glia_tens
 static glia_tensor mean_of(glia_tensor x) { return glia_mean(x, GLIA_SCALAR, false); }
 static glia_tensor difference(glia_tensor a, glia_tensor b) { return mean_of(glia_abs(glia_sub(a, b))); }
 
-/* What the generators minimise; out[0] the loss, then cycle and identity terms, then their pictures of B and of A. */
-static void generator_losses(const cyclegan *m, const ends *e, const glia_tensor real[KINDS], glia_tensor out[5]) {
-    glia_tensor made[KINDS], total = NULL, cycles = NULL, same = NULL;
+/* Section 3 of CyCADA: the classifier reads the same of the pictures before and after, which are in [-1, 1]. */
+static glia_tensor keep_class(const cyclegan *m, glia_tensor before, glia_tensor after) {
+    glia_tensor of[2] = { before, after };
+    for (int i = 0; i < 2; i++)
+        of[i] = glia_frozen_net_logits(&m->reader, glia_mul_scalar(glia_add_scalar(of[i], 1), 0.5));
+    return glia_semantic_consistency(of[0], of[1]);
+}
+
+static glia_tensor plus(glia_tensor sum, glia_tensor x) { return sum ? glia_add(sum, x) : x; }
+
+/* What the generators minimise, its terms, and their pictures. */
+static void generator_losses(const cyclegan *m, const ends *e, const glia_tensor real[KINDS],
+                             glia_tensor out[OUTPUTS]) {
+    glia_tensor made[KINDS], total = NULL, cycles = NULL, same = NULL, semantic = NULL;
     for (int k = 0; k < KINDS; k++) {
         const int to = 1 - k;
         made[k] = glia_once_more(e->out[k], e->in[k], real[k]);
         glia_tensor score = glia_once_more(e->score[to], e->in[to], made[k]);
-        glia_tensor fool = glia_mul_scalar(glia_gan_generator_loss(score, GLIA_GAN_LEAST_SQUARES), 2);
-        glia_tensor cycle = difference(glia_once_more(e->out[to], e->in[to], made[k]), real[k]);
-        glia_tensor keep = difference(glia_once_more(e->out[k], e->in[k], real[to]), real[to]);
-        total = total ? glia_add(total, fool) : fool;
-        cycles = cycles ? glia_add(cycles, cycle) : cycle;
-        same = same ? glia_add(same, keep) : keep;
+        total = plus(total, glia_mul_scalar(glia_gan_generator_loss(score, GLIA_GAN_LEAST_SQUARES), 2));
+        cycles = plus(cycles, difference(glia_once_more(e->out[to], e->in[to], made[k]), real[k]));
+        same = plus(same, difference(glia_once_more(e->out[k], e->in[k], real[to]), real[to]));
+        if (m->reader.model) semantic = plus(semantic, keep_class(m, real[k], made[k]));
     }
     total = glia_add(total, glia_mul_scalar(cycles, m->cycle));
-    out[0] = glia_add(total, glia_mul_scalar(same, m->identity));
-    out[1] = cycles, out[2] = same, out[3] = made[A], out[4] = made[B];
+    total = glia_add(total, glia_mul_scalar(same, m->identity));
+    if (semantic) total = glia_add(total, glia_mul_scalar(semantic, m->semantic));
+    out[LOSS] = total, out[CYCLE] = cycles, out[IDENTITY] = same, out[SEMANTIC] = semantic;
+    out[MADE_B] = made[A], out[MADE_A] = made[B];
 }
 
 static glia_status build(glia_training *t, const ends *e, glia_error *error) {
@@ -131,7 +151,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     glia_graph *g = m->graph;
     const glia_tensor real[KINDS] = { make_input(g, "real_a", glia_data_x_shape(t->data), e->in[A]),
                                       make_input(g, "real_b", glia_data_x_shape(m->second), e->in[A]) };
-    glia_tensor outputs[5], critic_loss = NULL;
+    glia_tensor outputs[OUTPUTS], critic_loss = NULL;
     generator_losses(m, e, real, outputs);
     for (int k = 0; k < KINDS; k++) {
         glia_tensor fake = glia_input(g, k == A ? "fake_a" : "fake_b", GLIA_F32, e->in[k]->shape);
@@ -142,18 +162,37 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     glia_optimizer plain = t->opts.optimizer;
     plain.ema = 0;
     plain.ema_warmup = false;
-    glia_minimize(outputs[0], t->opts.optimizer, patterns[GENERATORS], groups[GENERATORS]);
+    glia_minimize(outputs[LOSS], t->opts.optimizer, patterns[GENERATORS], groups[GENERATORS]);
     glia_minimize(critic_loss, plain, patterns[CRITICS], groups[CRITICS]);
     glia_status status = glia_training_add_states(t, g, error);
+    if (status == GLIA_OK && m->reader.model) glia_frozen_net_fill(&m->reader, t->states);
     for (int net = 0; status == GLIA_OK && net < NETS; net++) {
-        const bool makes = net == GENERATORS;
+        const int n = net == CRITICS ? 1 : m->reader.model ? OUTPUTS : SEMANTIC;
         glia_net_step *s = &m->steps[net];
-        status = glia_net_step_open(s, t, g, groups[net], makes ? outputs : &critic_loss, makes ? 5 : 1, error);
+        status = glia_net_step_open(s, t, g, groups[net], net == CRITICS ? &critic_loss : outputs, n, error);
         if (status == GLIA_OK) status = glia_net_step_input(s, "real_a", &m->x[net][A], error);
         if (status == GLIA_OK) status = glia_net_step_input(s, "real_b", &m->x[net][B], error);
     }
     if (status == GLIA_OK) status = glia_net_step_input(&m->steps[CRITICS], "fake_a", &m->fake[A], error);
     return status == GLIA_OK ? glia_net_step_input(&m->steps[CRITICS], "fake_b", &m->fake[B], error) : status;
+}
+
+static glia_status open_classifier(glia_training *t, glia_tensor like, glia_error *error) {
+    cyclegan *m = t->memory;
+    if (!m->classifier && m->semantic != 1)
+        return glia_fail(error, GLIA_E_ARGUMENT, "semantic=%g has no effect without classifier=RUN", m->semantic);
+    if (!m->classifier) return GLIA_OK;
+    if (m->semantic == 0)
+        return glia_fail(error, GLIA_E_ARGUMENT, "classifier=%s has no effect with semantic=0", m->classifier);
+    glia_error reason = { 0 };
+    glia_status status = glia_frozen_net_open(&m->reader, m->classifier, glia_one_of(like), &reason);
+    if (status != GLIA_OK) return glia_fail(error, reason.status, "classifier: %s", reason.message);
+    const int classes = glia_data_classes(t->data);
+    if (classes && classes != m->reader.classes)
+        return glia_fail(error, GLIA_E_SHAPE, "classifier: %s tells %lld classes, and '%s' has %d", m->classifier,
+                         (long long)m->reader.classes, glia_data_name(t->data), classes);
+    m->reader_hash = (int64_t)m->reader.hash;
+    return GLIA_OK;
 }
 
 static glia_status open_second(glia_training *t, glia_tensor like, glia_error *error) {
@@ -194,6 +233,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
     if (status == GLIA_OK) status = check_pictures(glia_data_name(t->data), glia_data_x_shape(t->data), e.in[A], error);
     if (status == GLIA_OK) status = open_second(t, e.in[A], error);
+    if (status == GLIA_OK) status = open_classifier(t, e.in[A], error);
     if (status == GLIA_OK) status = glia_begin_samples(t, e.in[A], error);
     if (status == GLIA_OK) status = build(t, &e, error);
     if (status != GLIA_OK) return status;
@@ -213,6 +253,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     m->cycle_mean = glia_training_mean(t, "cycle");
     m->identity_mean = glia_training_mean(t, "identity");
     m->critic_mean = glia_training_mean(t, "critic_loss");
+    if (m->reader.model) m->semantic_mean = glia_training_mean(t, "semantic");
     return GLIA_OK;
 }
 
@@ -223,6 +264,7 @@ static void end(glia_training *t) {
         glia_function_free(m->convert[k]);
         free(m->kept[k]);
     }
+    glia_frozen_net_close(&m->reader);
     glia_loader_free(m->seconds);
     glia_data_free(m->second);
     glia_graph_free(m->graph);
@@ -281,18 +323,19 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     }
     status = glia_net_step_run(generators, t->progress.lr, error);
     if (status != GLIA_OK) return status;
-    use_buffer(t, B, glia_session_output(generators->session, 3).data);
-    use_buffer(t, A, glia_session_output(generators->session, 4).data);
+    use_buffer(t, B, glia_session_output(generators->session, MADE_B).data);
+    use_buffer(t, A, glia_session_output(generators->session, MADE_A).data);
     m->n_kept = GLIA_MIN(m->n_kept + t->opts.batch, m->buffer);
     status = glia_net_step_run(critics, t->progress.lr, error);
     if (status != GLIA_OK) return status;
     t->samples += batch->n;
     const double critic_loss = glia_net_step_output(critics, 0);
-    t->progress.loss = isfinite(critic_loss) ? glia_net_step_output(generators, 0) : critic_loss;
+    t->progress.loss = isfinite(critic_loss) ? glia_net_step_output(generators, LOSS) : critic_loss;
     glia_training_add(t, m->loss_mean, t->progress.loss, n);
-    glia_training_add(t, m->cycle_mean, glia_net_step_output(generators, 1), n);
-    glia_training_add(t, m->identity_mean, glia_net_step_output(generators, 2), n);
+    glia_training_add(t, m->cycle_mean, glia_net_step_output(generators, CYCLE), n);
+    glia_training_add(t, m->identity_mean, glia_net_step_output(generators, IDENTITY), n);
     glia_training_add(t, m->critic_mean, critic_loss, n);
+    if (m->reader.model) glia_training_add(t, m->semantic_mean, glia_net_step_output(generators, SEMANTIC), n);
     return GLIA_OK;
 }
 
@@ -308,7 +351,30 @@ static int arrays(glia_training *t, glia_array *out, int capacity) {
             .name = names[k], .dtype = GLIA_F32, .shape = GLIA_SHAPE(m->buffer * size + 1), .data = m->kept[k]
         };
     out[KINDS] = (glia_array){ .name = "n_kept", .dtype = GLIA_I64, .shape = GLIA_SHAPE(1), .data = &m->n_kept };
-    return KINDS + 1;
+    if (!m->reader.model) return KINDS + 1;
+    out[KINDS + 1] =
+        (glia_array){ .name = "classifier", .dtype = GLIA_I64, .shape = GLIA_SHAPE(1), .data = &m->reader_hash };
+    return KINDS + 2;
+}
+
+/* The classifier's values come back with the states; that of the run must still be the same. */
+static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
+    const cyclegan *m = t->memory;
+    glia_array own[KINDS + 2];
+    const int wanted = arrays(t, own, KINDS + 2);
+    for (int i = 0; i < wanted; i++) {
+        const glia_array *x = NULL;
+        for (int k = 0; k < n; k++)
+            if (strcmp(from[k].name, own[i].name) == 0) x = &from[k];
+        if (!x || x->dtype != own[i].dtype || !glia_shape_equal(x->shape, own[i].shape))
+            return glia_fail(error, GLIA_E_ARGUMENT, "has no '%s' of this training", own[i].name);
+        const size_t bytes = glia_shape_bytes(x->shape, x->dtype);
+        if (own[i].data == &m->reader_hash && memcmp(x->data, own[i].data, bytes) != 0)
+            return glia_fail(error, GLIA_E_ARGUMENT, "was made with other values of the classifier '%s'",
+                             m->classifier);
+        if (!check_only) memcpy(own[i].data, x->data, bytes);
+    }
+    return GLIA_OK;
 }
 
 /* ---- what it shows ---------------------------------------------------------------------------------- */
@@ -525,6 +591,7 @@ const glia_method glia_method_cyclegan = {
     .measure = measure,
     .show = show,
     .arrays = arrays,
+    .restore = restore,
     .end = end,
     .assess = assess,
 };

@@ -1,5 +1,6 @@
-/* cyclegan_nets.c - generator and critic of CycleGAN (Zhu et al. 2017, section 7.2). */
+/* cyclegan_nets.c - generator and critic of CycleGAN (Zhu et al. 2017, section 7.2), and CyCADA's semantic loss. */
 #include "glia/cyclegan.h"
+#include "glia/losses.h"
 #include "nn/layers/layers.h"
 
 enum { HALVINGS_MOST = 6, BLOCKS_MOST = 32 };
@@ -80,4 +81,15 @@ glia_tensor glia_cyclegan_critic(glia_tensor x, const char *name, glia_cyclegan_
         if (!glia_is_bad(y)) y = glia_leaky_relu(y, 0.2);
     }
     return glia_layer_end(&layer, conv(y, part_of(x, name, "score", 0, ""), 1, 3, 1));
+}
+
+/* ---- losses --------------------------------------------------------------------------------------- */
+
+glia_tensor glia_semantic_consistency(glia_tensor before, glia_tensor after) {
+    if (glia_is_bad(before) || glia_is_bad(after)) return glia_is_bad(before) ? before : after;
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    if (before->shape.rank != 2 || !glia_shape_equal(before->shape, after->shape))
+        return glia_graph_fail(after->graph, GLIA_E_SHAPE, "semantic_consistency: %s and %s must be one shape (N, K)",
+                               glia_shape_format(before->shape, a), glia_shape_format(after->shape, b));
+    return glia_cross_entropy(after, glia_argmax(before, 1), 0);
 }

@@ -51,8 +51,7 @@ static glia_model *train(const glia_dataset *data, glia_shape sample, glia_backe
     return NULL;
 }
 
-/* Of a file, or of a run folder. */
-static glia_model *load(const char *path, glia_error *error) {
+glia_model *glia_picture_model_load(const char *path, glia_error *error) {
     glia_text file = { 0 };
     glia_text_printf(&file, "%s/model.safetensors", path);
     glia_model *model = file.failed ? NULL : glia_model_load(file.bytes, NULL);
@@ -60,34 +59,39 @@ static glia_model *load(const char *path, glia_error *error) {
     return model ? model : glia_model_load(path, error);
 }
 
-static uint64_t hash_of(glia_model *model) {
-    const glia_store *store = glia_model_store(model);
+uint64_t glia_picture_model_hash(const glia_model *model) {
     uint64_t hash = 0;
-    for (int i = 0; i < glia_store_count(store); i++) {
-        const glia_array a = glia_store_at(store, i);
+    for (int i = 0; i < glia_store_count(model->store); i++) {
+        const glia_array a = glia_store_entry(model->store, i);
         hash = glia_hash_bytes(a.data, (size_t)glia_shape_count(a.shape) * glia_dtype_size(a.dtype), hash);
     }
     return hash;
 }
 
-/* The layer, the logits and the input must be there, and take such pictures. */
-static glia_status find(glia_feature_reader *r, glia_tensor out[2], const char *path, glia_error *error) {
-    glia_tensor x = glia_model_sample_input(r->model, error), logits = glia_model_output_at(r->model, 0, NULL);
-    if (!x) return GLIA_E_ARGUMENT;
-    glia_tensor features = glia_layer_output(glia_model_graph(r->model), "features");
-    const char *name = path ? path : "features";
+glia_status glia_picture_model_check(const glia_model *model, const char *name, glia_shape sample, glia_shape *taken,
+                                     glia_error *error) {
+    glia_tensor x = glia_model_sample_input(model, error);
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    if (!x) return GLIA_E_ARGUMENT;
+    if (glia_model_get(model, "mean"))
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: was trained on normalised samples, and these are not", name);
+    *taken = glia_one_of(x);
+    if (glia_shape_count(*taken) == glia_shape_count(sample)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_SHAPE, "%s takes pictures of %s, and the samples are %s", name,
+                     glia_shape_format(*taken, a), glia_shape_format(sample, b));
+}
+
+/* The layer and the logits must be there, and the input take such pictures. */
+static glia_status find(glia_feature_reader *r, glia_tensor out[2], const char *path, glia_error *error) {
+    const char *name = path ? path : "features";
+    const glia_status status = glia_picture_model_check(r->model, name, r->sample, &r->sample, error);
+    if (status != GLIA_OK) return status;
+    glia_tensor logits = glia_model_output_at(r->model, 0, NULL);
+    glia_tensor features = glia_layer_output(glia_model_graph(r->model), "features");
     if (glia_is_bad(features) || features->shape.rank != 2 || logits->shape.rank != 2)
         return glia_fail(error, GLIA_E_ARGUMENT,
                          "%s: features come from a layer \"features\" (N, F) of a classifier: `glia train feature-net`",
                          name);
-    if (glia_model_get(r->model, "mean"))
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: was trained on normalised samples, which drawn ones are not",
-                         name);
-    if (glia_shape_count(glia_one_of(x)) != glia_shape_count(r->sample))
-        return glia_fail(error, GLIA_E_SHAPE, "%s takes pictures of %s, and the samples are %s", name,
-                         glia_shape_format(glia_one_of(x), a), glia_shape_format(r->sample, b));
-    r->sample = glia_one_of(x);
     r->size = features->shape.dim[1];
     r->classes = logits->shape.dim[1];
     out[0] = features;
@@ -99,12 +103,12 @@ glia_status glia_feature_reader_open(glia_feature_reader *r, const char *path, c
                                      glia_shape sample, glia_backend *backend, glia_error *error) {
     glia_error reason = { 0 };
     *r = (glia_feature_reader){ .sample = sample };
-    r->model = path ? load(path, &reason) : train(data, sample, backend, &reason);
+    r->model = path ? glia_picture_model_load(path, &reason) : train(data, sample, backend, &reason);
     if (!r->model) return glia_fail(error, reason.status, "%s", reason.message);
     glia_tensor out[2];
     glia_status status = find(r, out, path, &reason);
     if (status == GLIA_OK) {
-        r->hash = hash_of(r->model);
+        r->hash = glia_picture_model_hash(r->model);
         const glia_function_opts opts = { .outputs = out, .n_outputs = 2, .mode = GLIA_INFER };
         r->function =
             glia_function_create(glia_model_graph(r->model), backend, glia_model_store(r->model), opts, &reason);

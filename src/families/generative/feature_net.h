@@ -1,10 +1,18 @@
-/* feature_net.h - a classifier whose layer "features" describes pictures. */
+/* feature_net.h - classifiers of pictures, of a run or trained here, and what a layer "features" says of pictures. */
 #ifndef GLIA_SRC_FAMILIES_GENERATIVE_FEATURE_NET_H
 #define GLIA_SRC_FAMILIES_GENERATIVE_FEATURE_NET_H
 
 #include "glia/data.h"
 #include "glia/model.h"
 #include "glia/samples.h"
+
+/* A model from a file or a run folder. */
+glia_model *glia_picture_model_load(const char *path, glia_error *error);
+/* Checks that the model, called so in errors, takes pictures that are not normalised, as many numbers as those of this
+ * shape. *taken: their shape. */
+glia_status glia_picture_model_check(const glia_model *model, const char *name, glia_shape sample, glia_shape *taken,
+                                     glia_error *error);
+uint64_t glia_picture_model_hash(const glia_model *model); /* of its values */
 
 typedef struct glia_feature_reader {
     glia_model *model;

@@ -37,9 +37,6 @@ glia_status glia_stage_returns(const glia_stage *stage, const glia_policy *polic
 glia_status glia_stage_play(const glia_stage *stage, const glia_policy *policy, uint64_t seed, int64_t episodes,
                             double *mean, glia_error *error);
 
-/* A net of a genome, with outputs in [-1, 1]. */
-glia_status glia_policy_of_genome(const glia_genome *genome, glia_policy *policy, glia_error *error);
-
 /* How numbers encode a policy, for black-box search. */
 typedef struct glia_encoding_opts {
     int inputs, outputs;
@@ -52,6 +49,9 @@ typedef struct glia_policy_code {
     int (*numbers)(const glia_encoding_opts *o);
     /* NULL: it lives, see lndp.h. */
     glia_status (*decode)(const double *numbers, const glia_encoding_opts *o, glia_policy *policy, glia_error *error);
+    /* The same net as a genome, bit for bit, for many side by side (crowd.h). NULL: it has none. */
+    glia_status (*genome)(const double *numbers, const glia_encoding_opts *o, glia_arena *arena, glia_genome *out,
+                          glia_error *error);
     glia_model *(*model)(const double *numbers, const glia_encoding_opts *o, glia_error *error);
     double start; /* the first mean is uniform in [-start, start] */
     /* What there is to see of it, as text and SVG, to be freed; plays on the stage if it must. NULL: nothing. */

@@ -208,12 +208,14 @@ static double seconds(void) {
 
 /* One episode of CartPole for each genome of a generation, from a state of its own. */
 static int speed(int population, int generations, int threads) {
-    static double fitness[100000];
+    enum { MOST = 100000 };
+    static double fitness[MOST];
     glia_error error;
+    if (population > MOST) return fprintf(stderr, "neat: a population of %d is beyond %d\n", population, MOST), 1;
     glia_env *env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &error);
     glia_neat *neat = glia_neat_create(
         (glia_neat_opts){ .inputs = 4, .outputs = 2, .population = population, .output = GLIA_NODE_TANH }, &error);
-    if (!neat || !env || population > 100000) return fprintf(stderr, "neat: population %d?\n", population), 1;
+    if (!neat || !env) stop(&error);
     double steps = 0;
     const double began = seconds(), cpu_began = cpu_seconds();
     for (int g = 0; g < generations; g++) {

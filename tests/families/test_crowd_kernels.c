@@ -281,6 +281,8 @@ static void mistakes_are_named(void **state) {
     assert_int_equal(glia_neat_play(neat, odd, (glia_neat_play_opts){ .episodes = -1 }, fitness, &error),
                      GLIA_E_ARGUMENT);
     assert_string_equal(error.message, "neat: -1 episodes cannot be played");
+    assert_int_equal(glia_neat_play(neat, odd, (glia_neat_play_opts){ .episodes = INT64_MAX }, fitness, &error),
+                     GLIA_E_NOMEM);
     glia_neat_free(neat);
     glia_env_free(odd);
     glia_env_free(short_one);

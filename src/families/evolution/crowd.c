@@ -239,11 +239,11 @@ static void choose(table *t) {
 
 static glia_status play(table *t, glia_error *error) {
     glia_status status = GLIA_OK;
-    uint32_t free = (1U << LANES) - 1;
+    uint32_t idle = (1U << LANES) - 1;
     for (;;) {
         bool changed = false;
-        for (int j = 0; status == GLIA_OK && j < LANES && free; j++) {
-            if (free >> j & 1) status = next_episode(t, j, &changed, error);
+        for (int j = 0; status == GLIA_OK && j < LANES && idle; j++) {
+            if (idle >> j & 1) status = next_episode(t, j, &changed, error);
         }
         if (status != GLIA_OK || !t->episodes->playing) return status;
         if (changed) survey(t);
@@ -253,9 +253,9 @@ static glia_status play(table *t, glia_error *error) {
             choose(t);
             status = glia_episodes_step(t->episodes, error);
         } while (status == GLIA_OK && !t->episodes->ended);
-        free = t->episodes->ended;
+        idle = t->episodes->ended;
         for (int j = 0; j < LANES; j++) {
-            if (!(free >> j & 1)) continue;
+            if (!(idle >> j & 1)) continue;
             const int64_t net = t->players[t->seats[j]].index;
             t->returns[net * t->crowd->episodes + t->episode[j]] = t->episodes->returns[j];
         }
@@ -313,7 +313,9 @@ glia_status glia_crowd_play(const glia_crowd *c, double *returns, glia_pool *poo
 }
 
 glia_status glia_crowd_means(const glia_crowd *c, double *means, glia_pool *pool, glia_error *error) {
-    double *returns = malloc((size_t)GLIA_MAX(c->n * c->episodes, 1) * sizeof *returns);
+    size_t bytes;
+    if (!glia_mul_fits((size_t)c->n * sizeof(double), (size_t)c->episodes, &bytes)) return glia_fail_nomem(error);
+    double *returns = malloc(GLIA_MAX(bytes, sizeof *returns));
     if (!returns) return glia_fail_nomem(error);
     const glia_status status = glia_crowd_play(c, returns, pool, error);
     for (int64_t i = 0; status == GLIA_OK && i < c->n; i++) {

@@ -45,6 +45,16 @@ size_t glia_space_bytes(const glia_space *space) {
                                                 : glia_shape_bytes(space->shape, space->dtype);
 }
 
+void glia_space_read(const glia_space *space, const void *seen, int n, double *x, int apart) {
+    if (space->kind == GLIA_SPACE_DISCRETE) {
+        for (int i = 0; i < n; i++) x[i * apart] = i == *(const int32_t *)seen;
+    } else if (space->dtype == GLIA_BOOL) {
+        for (int i = 0; i < n; i++) x[i * apart] = ((const bool *)seen)[i];
+    } else {
+        for (int i = 0; i < n; i++) x[i * apart] = (double)((const float *)seen)[i];
+    }
+}
+
 static bool is_good_space(const glia_space *s, bool observed) {
     if (s->kind == GLIA_SPACE_DISCRETE) return s->n > 0 && s->n <= INT32_MAX && s->dtype == GLIA_I32 && !s->shape.rank;
     const bool type = s->dtype == GLIA_F32 || (observed && s->dtype == GLIA_BOOL);

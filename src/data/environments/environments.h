@@ -11,6 +11,9 @@ struct glia_env_random {
     const double *script; /* tests: numbers in [0, 1) that are drawn instead; NULL: none */
 };
 
+/* The n numbers that an observation is, `apart` from each other: of a discrete space 1 at its value, else 0. */
+void glia_space_read(const glia_space *space, const void *seen, int n, double *x, int apart);
+
 /* The stream of random numbers of a handle's first copy; the others' follow. */
 enum { GLIA_ENV_STREAM = 0x656e7600 };
 

@@ -39,8 +39,8 @@ static bool allocate(glia_episodes *e) {
     e->lanes.terminated = calloc(lanes, sizeof *e->lanes.terminated);
     if (!e->x || !e->actions.numbers || !e->lanes.terminated) return false;
     e->returns = e->x + lanes * inputs;
-    e->lanes.rewards = e->returns + lanes;
-    e->lanes.state = e->lanes.rewards + lanes;
+    e->rewards = e->lanes.rewards = e->returns + lanes;
+    e->lanes.state = e->rewards + lanes;
     e->state = e->lanes.state + lanes * state;
     e->lanes.observations = e->actions.numbers + lanes * outputs;
     e->one = e->lanes.observations + lanes * inputs;
@@ -81,14 +81,7 @@ void glia_episodes_free(glia_episodes *e) {
 /* Takes what one copy sees. */
 static void look(glia_episodes *e, int lane, const glia_env_result *now) {
     const glia_space space = glia_env_observation_space(e->like);
-    double *x = e->x + lane;
-    if (space.kind == GLIA_SPACE_DISCRETE) {
-        for (int i = 0; i < e->inputs; i++) x[i * LANES] = i == *(const int32_t *)now->observations;
-    } else if (space.dtype == GLIA_BOOL) {
-        for (int i = 0; i < e->inputs; i++) x[i * LANES] = ((const bool *)now->observations)[i];
-    } else {
-        for (int i = 0; i < e->inputs; i++) x[i * LANES] = (double)((const float *)now->observations)[i];
-    }
+    glia_space_read(&space, now->observations, e->inputs, e->x + lane, LANES);
 }
 
 static glia_status begin_alone(glia_episodes *e, int lane, uint64_t seed, glia_error *error) {
@@ -111,6 +104,7 @@ static glia_status step_alone(glia_episodes *e, int lane, glia_error *error) {
     const glia_status status = glia_env_step(e->envs[lane], action, &now, error);
     if (status != GLIA_OK) return status;
     look(e, lane, &now);
+    e->rewards[lane] = now.rewards[0];
     e->returns[lane] = now.returns[0];
     if (now.terminated[0] || now.truncated[0]) e->ended |= 1U << lane;
     return GLIA_OK;
@@ -200,6 +194,7 @@ glia_status glia_episodes_begin(glia_episodes *e, int lane, uint64_t seed, glia_
 glia_status glia_episodes_step(glia_episodes *e, glia_error *error) {
     glia_status status = GLIA_OK;
     e->ended = 0;
+    if (!e->playing) return GLIA_OK;
     if (e->move) {
         status = step_beside(e, error);
     } else {

@@ -14,7 +14,7 @@ typedef struct glia_episodes {
         int32_t *choices;
         float *numbers;
     } actions;
-    double *returns; /* (GLIA_ENV_LANES) sums of rewards so far */
+    double *rewards, *returns; /* (GLIA_ENV_LANES) of the last step; their sums so far */
     /* the file's own */
     const glia_env *like;
     int inputs, outputs;    /* numbers of an observation, of an action */

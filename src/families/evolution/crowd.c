@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "backend/cpu/kernels/net.h"
-#include "data/environments/episodes.h"
 #include "families/evolution/genome.h"
 
 enum { LANES = GLIA_NET_LANES };
@@ -230,10 +229,8 @@ static void choose(table *t) {
         return;
     }
     for (int j = 0; j < LANES; j++) {
-        int32_t unused;
         for (int i = 0; i < stage->outputs; i++) t->one[i] = t->y[i * LANES + j];
-        glia_stage_choose(stage, t->one, &unused, t->action);
-        for (int i = 0; i < stage->outputs; i++) t->episodes->actions.numbers[i * LANES + j] = t->action[i];
+        glia_stage_act(stage, t->one, t->action, t->episodes, j);
     }
 }
 
@@ -273,9 +270,7 @@ static void sit_and_play(void *context, int64_t i, int worker) {
         status = make_net(t, &t->error);
     }
     if (status == GLIA_OK) {
-        const glia_stage *stage = t->crowd->stage;
-        const int numbers = stage->action.kind == GLIA_SPACE_DISCRETE ? 1 : stage->outputs;
-        t->episodes = glia_episodes_create(stage->env, stage->inputs, numbers, &t->error);
+        t->episodes = glia_stage_episodes(t->crowd->stage, &t->error);
         if (t->episodes) play(t, &t->error);
     }
     glia_episodes_free(t->episodes);

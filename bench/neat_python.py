@@ -4,7 +4,8 @@
     neat_python.py EXAMPLE-NEAT [POPULATION [GENERATIONS]]
 
 Both have 4 inputs, 2 outputs, all links at first, one episode of at most 500 steps for each genome, and the same
-probabilities. CartPole's equations are those of Gymnasium, without its overhead. Needs neat-python.
+probabilities. CartPole's equations are those of Gymnasium, without its overhead. As their episodes differ in length,
+steps are compared too. Needs neat-python.
 """
 import math
 import pathlib
@@ -127,12 +128,14 @@ def main():
     neat.Population(config).run(judge, generations)
     took = time.process_time() - began
     theirs = generations / took
-    print(f"neat-python: {theirs:.2f} generations a CPU second, {steps[0] / took / 1e6:.4f} million steps a CPU second")
+    print(f"neat-python: {steps[0] / generations:.0f} steps a generation: {theirs:.2f} generations a CPU second, "
+          f"{steps[0] / took / 1e6:.4f} million steps a CPU second")
     out = subprocess.run([sys.argv[1], "cartpole", str(population), str(generations), "1"], check=True,
                          capture_output=True, text=True).stdout
-    ours = float(re.search(r"([0-9.]+) generations a CPU second", out)[1])
+    ours, moved = (float(re.search(r"([0-9.]+) " + what + " a CPU second", out)[1])
+                   for what in ("generations", "million steps"))
     print("glia:", out.strip())
-    print(f"ratio of generations a CPU second: {ours / theirs:.1f}")
+    print(f"ratio of generations a CPU second: {ours / theirs:.1f}, of steps: {moved / (steps[0] / took / 1e6):.1f}")
 
 
 main()

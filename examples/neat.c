@@ -206,43 +206,31 @@ static double seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Steps of one episode of CartPole. */
-static glia_status cartpole_fitness(void *context, const glia_genome *genome, uint64_t seed, double *fitness,
-                                    glia_error *error) {
-    glia_env *env = glia_env_like(context, 1, error);
-    glia_net *net = env ? glia_net_create(genome, error) : NULL;
-    glia_env_result now;
-    glia_status status = net ? glia_env_reset(env, seed, &now, error) : GLIA_E_NOMEM;
-    while (status == GLIA_OK && !now.terminated[0] && !now.truncated[0]) {
-        double x[4], y[2];
-        for (int i = 0; i < 4; i++) x[i] = (double)((const float *)now.observations)[i];
-        glia_net_run(net, x, y);
-        const int32_t action = y[1] > y[0];
-        status = glia_env_step(env, &action, &now, error);
-    }
-    if (status == GLIA_OK) *fitness = now.returns[0];
-    glia_net_free(net);
-    glia_env_free(env);
-    return status;
-}
-
+/* One episode of CartPole for each genome of a generation, from a state of its own. */
 static int speed(int population, int generations, int threads) {
+    enum { MOST = 100000 };
+    static double fitness[MOST];
     glia_error error;
+    if (population > MOST) return fprintf(stderr, "neat: a population of %d is beyond %d\n", population, MOST), 1;
     glia_env *env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &error);
     glia_neat *neat = glia_neat_create(
         (glia_neat_opts){ .inputs = 4, .outputs = 2, .population = population, .output = GLIA_NODE_TANH }, &error);
+    if (!neat || !env) stop(&error);
     double steps = 0;
     const double began = seconds(), cpu_began = cpu_seconds();
-    for (int g = 0; neat && env && g < generations; g++) {
-        if (glia_neat_run(neat, cartpole_fitness, env, INFINITY, 1, threads, &error) != GLIA_OK)
-            return fprintf(stderr, "neat: %s\n", error.message), 1;
+    for (int g = 0; g < generations; g++) {
+        const uint64_t seed = (uint64_t)g * (uint64_t)population;
+        if (glia_neat_play(neat, env, (glia_neat_play_opts){ .seed = seed, .apart = 1, .threads = threads }, fitness,
+                           &error) != GLIA_OK ||
+            glia_neat_tell(neat, fitness, &error) != GLIA_OK)
+            stop(&error);
         steps += glia_neat_inspect(neat).mean * population;
     }
     const double took = seconds() - began, cpu = cpu_seconds() - cpu_began;
-    printf("cartpole: population %d, %d generations, best %.0f: %.1f generations a CPU second, "
-           "%.2f million steps a CPU second, %.2f a second by %d threads\n",
-           population, generations, glia_neat_inspect(neat).champion, generations / cpu, steps / cpu / 1e6,
-           steps / took / 1e6, threads);
+    printf("cartpole: population %d, %d generations, best %.0f, %.0f steps a generation: %.1f generations a CPU "
+           "second, %.2f million steps a CPU second, %.2f a second by %d threads\n",
+           population, generations, glia_neat_inspect(neat).champion, steps / generations, generations / cpu,
+           steps / cpu / 1e6, steps / took / 1e6, threads);
     glia_neat_free(neat);
     glia_env_free(env);
     return 0;

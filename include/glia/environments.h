@@ -83,6 +83,19 @@ typedef struct glia_mark {
     uint32_t colour; /* 0xRRGGBB */
 } glia_mark;
 
+/* Some copies that move side by side, number by number: number i of copy j lies at [i GLIA_ENV_LANES + j]. */
+enum { GLIA_ENV_LANES = 16 };
+typedef struct glia_env_lanes {
+    const void *settings;
+    double *state;       /* (state, GLIA_ENV_LANES) */
+    const void *actions; /* int32_t (GLIA_ENV_LANES) of a discrete space, else floats (shape, GLIA_ENV_LANES) */
+    float *observations; /* (observation, GLIA_ENV_LANES) */
+    double *rewards;     /* (GLIA_ENV_LANES) */
+    int64_t *terminated; /* (GLIA_ENV_LANES) 1: the episode ended in this step; 0 */
+} glia_env_lanes;
+/* A step of all of them. Some may rest: what becomes of their numbers does not matter, nor may it to the others. */
+typedef void (*glia_env_lanes_fn)(const glia_env_lanes *lanes);
+
 /* An environment is one page and one record. Its state is an array of doubles, whole numbers and switches included, so
  * that copies, checkpoints and searches need no functions of their own. Functions return GLIA_OK, or an error with a
  * message in `error`. */
@@ -104,6 +117,10 @@ typedef struct glia_env_kind {
     /* action: int32_t of a discrete space, else (shape) floats, finite, not yet clipped to the bounds. */
     glia_status (*step)(const glia_env_at *at, const void *action, glia_env_outcome *out, glia_error *error);
     void (*observe)(const glia_env_at *at, void *observation);
+    /* The same step and observation, bit for bit, of copies side by side, for the CPU at hand: for programs that play
+     * many episodes. Such a step draws no random numbers and cannot fail, observations are floats, there is no info.
+     * NULL: one copy after the other. */
+    glia_env_lanes_fn (*side_by_side)(void);
     /* May the copy be in this state, whose numbers are finite? For states from files and callers. NULL: yes. */
     bool (*valid)(const glia_env_at *at);
     /* Writes at most `capacity` marks of a picture, from back to front; returns their number. NULL: cannot. */

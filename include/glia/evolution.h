@@ -14,6 +14,7 @@
 #ifndef GLIA_EVOLUTION_H
 #define GLIA_EVOLUTION_H
 
+#include "glia/environments.h"
 #include "glia/model.h"
 
 #ifdef __cplusplus
@@ -249,6 +250,19 @@ typedef glia_status (*glia_fitness_fn)(void *context, const glia_genome *genome,
  * any number of threads (0: all cores). */
 GLIA_API glia_status glia_neat_run(glia_neat *neat, glia_fitness_fn fitness, void *context, double enough,
                                    int64_t generations, int threads, glia_error *error);
+
+/* How genomes play in an environment. */
+typedef struct glia_neat_play_opts {
+    int64_t episodes; /* of each genome; 0: 1 */
+    uint64_t seed;    /* of the first episode of the first genome; that of the next is one higher */
+    uint64_t apart;   /* between the first episodes of one genome and the next; 0: all play the same episodes */
+    int threads;      /* 0: all cores */
+} glia_neat_play_opts;
+/* fitness (population): the mean returns of all genomes in copies of `env`, several of which a thread plays at once. An
+ * action is the largest output of a discrete space, else outputs from [-1, 1], scaled to the bounds. The same bits at
+ * any number of threads. GLIA_E_ARGUMENT: an environment with other numbers of inputs or outputs. */
+GLIA_API glia_status glia_neat_play(const glia_neat *neat, const glia_env *env, glia_neat_play_opts opts,
+                                    double *fitness, glia_error *error);
 
 /* ==== nets that grow ============================================================================== */
 

@@ -54,8 +54,14 @@ uint64_t glia_rng_below(glia_rng *rng, uint64_t bound) {
 static double unit(uint32_t high, uint32_t low) { return (double)(((uint64_t)high << 32 | low) >> 11) * 0x1p-53; }
 
 double glia_rng_uniform(glia_rng *rng) {
-    uint32_t high = glia_rng_u32(rng);
-    return unit(high, glia_rng_u32(rng));
+    const uint64_t at = rng->position & 3;
+    uint32_t word[4];
+    block_at(rng, word);
+    rng->position += 2;
+    if (at < 3) return unit(word[at], word[at + 1]);
+    glia_rng next = *rng;
+    next.position--;
+    return unit(word[3], glia_rng_u32(&next));
 }
 
 /* ---- four blocks together ----------------------------------------------------------------- */

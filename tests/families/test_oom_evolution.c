@@ -32,6 +32,23 @@ static glia_status neat(glia_error *error) {
     return status;
 }
 
+static glia_status play(const char *name, int inputs, int outputs, glia_error *error) {
+    double fitness[3];
+    glia_env *env = glia_env_create(name, (glia_env_opts){ 0 }, error);
+    const glia_neat_opts opts = { .inputs = inputs, .outputs = outputs, .population = 3 };
+    glia_neat *n = env ? glia_neat_create(opts, error) : NULL;
+    const glia_status status =
+        n ? glia_neat_play(n, env, (glia_neat_play_opts){ .threads = 1 }, fitness, error) : error->status;
+    glia_neat_free(n);
+    glia_env_free(env);
+    return status;
+}
+
+static glia_status games(glia_error *error) {
+    const glia_status status = play("cartpole?limit=3", 4, 2, error);
+    return status == GLIA_OK ? play("frozenlake?limit=3", 16, 4, error) : status;
+}
+
 static glia_status genome(glia_error *error) {
     glia_genome *g = glia_genome_parse("genome 1 inputs 1 outputs\nnode 0 input\nnode 1 bias\nnode 2 output tanh\n"
                                        "link 0 from 0 to 2 weight 1\n",
@@ -92,6 +109,10 @@ static void every_neat(void **state) {
     (void)state;
     every_allocation(neat, "neat");
 }
+static void every_game(void **state) {
+    (void)state;
+    every_allocation(games, "games");
+}
 static void every_genome(void **state) {
     (void)state;
     every_allocation(genome, "genome");
@@ -115,6 +136,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_search),
         cmocka_unit_test(every_neat),
+        cmocka_unit_test(every_game),
         cmocka_unit_test(every_genome),
         cmocka_unit_test(every_growth),
         cmocka_unit_test(every_life),

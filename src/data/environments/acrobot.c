@@ -6,8 +6,9 @@
 #include <math.h>
 
 #include "data/environments/environments.h"
+#include "data/environments/lanes/lanes.h"
+#include "data/environments/lanes/motion.h"
 
-static const double pi = 3.141592653589793;
 static const float high[] = { 1, 1, 1, 1, 12.566371f, 28.274334f },
                    low[] = { -1, -1, -1, -1, -12.566371f, -28.274334f };
 
@@ -18,56 +19,31 @@ static glia_status reset(const glia_env_at *at, glia_env_outcome *out, glia_erro
     return GLIA_OK;
 }
 
-/* Derivatives of the four numbers; the links have mass 1, length 1, their centres at 0.5, moments of inertia 1. */
-static void derive(const double *s, double torque, double *out) {
-    static const double m1 = 1, m2 = 1, l1 = 1, c1 = 0.5, c2 = 0.5, i1 = 1, i2 = 1, g = 9.8;
-    const double cos2 = cos(s[1]), sin2 = sin(s[1]);
-    const double d1 = m1 * (c1 * c1) + m2 * (l1 * l1 + c2 * c2 + 2 * l1 * c2 * cos2) + i1 + i2;
-    const double d2 = m2 * (c2 * c2 + l1 * c2 * cos2) + i2;
-    const double phi2 = m2 * c2 * g * cos(s[0] + s[1] - pi / 2.0);
-    const double phi1 = -m2 * l1 * c2 * (s[3] * s[3]) * sin2 - 2 * m2 * l1 * c2 * s[3] * s[2] * sin2 +
-                        (m1 * c1 + m2 * l1) * g * cos(s[0] - pi / 2) + phi2;
-    out[0] = s[2];
-    out[1] = s[3];
-    out[3] =
-        (torque + d2 / d1 * phi1 - m2 * l1 * c2 * (s[2] * s[2]) * sin2 - phi2) / (m2 * (c2 * c2) + i2 - d2 * d2 / d1);
-    out[2] = -(d2 * out[3] + phi1) / d1;
-}
-
-static double wrapped(double x) {
-    while (x > pi) x -= 2 * pi;
-    while (x < -pi) x += 2 * pi;
-    return x;
-}
-
-static double bounded(double x, double most) { return x < -most ? -most : x > most ? most : x; }
+static glia_acrobot of(const double *s) { return (glia_acrobot){ s[0], s[1], s[2], s[3] }; }
 
 static glia_status step(const glia_env_at *at, const void *action, glia_env_outcome *out, glia_error *error) {
-    static const double dt = 0.2;
     (void)error;
-    double *s = at->state, k[4][4], between[4];
-    const double torque = *(const int32_t *)action - 1;
-    derive(s, torque, k[0]);
-    for (int stage = 1; stage < 4; stage++) {
-        const double part = stage < 3 ? dt / 2.0 : dt;
-        for (int i = 0; i < 4; i++) between[i] = s[i] + part * k[stage - 1][i];
-        derive(between, torque, k[stage]);
-    }
-    for (int i = 0; i < 4; i++) s[i] += dt / 6.0 * (k[0][i] + 2 * k[1][i] + 2 * k[2][i] + k[3][i]);
-    s[0] = wrapped(s[0]);
-    s[1] = wrapped(s[1]);
-    s[2] = bounded(s[2], 4 * pi);
-    s[3] = bounded(s[3], 9 * pi);
-    out->terminated = -cos(s[0]) - cos(s[1] + s[0]) > 1.0;
+    const glia_acrobot moved = glia_acrobot_move(of(at->state), *(const int32_t *)action - 1);
+    at->state[0] = glia_acrobot_wrap(moved.first);
+    at->state[1] = glia_acrobot_wrap(moved.second);
+    at->state[2] = moved.spin;
+    at->state[3] = moved.spin2;
+    out->terminated = glia_acrobot_see(of(at->state)).above;
     out->reward = out->terminated ? 0 : -1;
     return GLIA_OK;
 }
 
 static void observe(const glia_env_at *at, void *observation) {
     const double *s = at->state;
-    const double all[] = { cos(s[0]), sin(s[0]), cos(s[1]), sin(s[1]), s[2], s[3] };
+    const glia_acrobot_view view = glia_acrobot_see(of(s));
+    const double all[] = { view.cosine, view.sine, view.cosine2, view.sine2, s[2], s[3] };
     float *o = observation;
     for (int i = 0; i < GLIA_COUNT(all); i++) o[i] = (float)all[i];
+}
+
+static glia_env_lanes_fn side_by_side(void) {
+    const glia_env_motions *here = glia_env_motions_here();
+    return here ? here->acrobot : NULL;
 }
 
 static bool valid(const glia_env_at *at) {
@@ -104,6 +80,7 @@ const glia_env_kind glia_env_acrobot = {
     .reset = reset,
     .step = step,
     .observe = observe,
+    .side_by_side = side_by_side,
     .valid = valid,
     .draw = draw,
 };

@@ -6,17 +6,15 @@
 #include <math.h>
 
 #include "data/environments/environments.h"
-
-typedef struct cart_pole {
-    bool sutton_barto_reward;
-} cart_pole;
+#include "data/environments/lanes/lanes.h"
+#include "data/environments/lanes/motion.h"
 
 static const glia_setting settings[] = {
-    { "sutton_barto_reward", GLIA_SETTING_SWITCH, offsetof(cart_pole, sutton_barto_reward), 0, 0, 0, NULL,
+    { "sutton_barto_reward", GLIA_SETTING_SWITCH, offsetof(glia_cart_pole, sutton_barto_reward), 0, 0, 0, NULL,
       "reward 0 for a step and -1 for the fall, instead of 1 for every step" },
 };
 
-static const double limit_x = 2.4, limit_angle = 12 * 2 * 3.141592653589793 / 360;
+static const double limit_x = 2.4;
 static const float high[] = { 4.8f, INFINITY, 0.418879f, INFINITY },
                    low[] = { -4.8f, -INFINITY, -0.418879f, -INFINITY };
 
@@ -28,21 +26,9 @@ static glia_status reset(const glia_env_at *at, glia_env_outcome *out, glia_erro
 }
 
 static glia_status step(const glia_env_at *at, const void *action, glia_env_outcome *out, glia_error *error) {
-    enum { X, SPEED, ANGLE, SPIN };
-    static const double gravity = 9.8, pole = 0.1, mass = 1.1, length = 0.5, pole_length = 0.05, tau = 0.02;
     (void)error;
-    double *s = at->state;
-    const double sine = sin(s[ANGLE]), cosine = cos(s[ANGLE]), spin = s[SPIN];
-    const double force = *(const int32_t *)action == 1 ? 10 : -10;
-    const double push = (force + pole_length * (spin * spin) * sine) / mass;
-    const double turn = (gravity * sine - cosine * push) / (length * (4.0 / 3.0 - pole * (cosine * cosine) / mass));
-    const double pull = push - pole_length * turn * cosine / mass;
-    s[X] += tau * s[SPEED];
-    s[SPEED] += tau * pull;
-    s[ANGLE] += tau * spin;
-    s[SPIN] += tau * turn;
-    out->terminated = s[X] < -limit_x || s[X] > limit_x || s[ANGLE] < -limit_angle || s[ANGLE] > limit_angle;
-    out->reward = ((const cart_pole *)at->settings)->sutton_barto_reward ? (out->terminated ? -1 : 0) : 1;
+    out->terminated = glia_cart_pole_move(at->state, *(const int32_t *)action == 1);
+    out->reward = ((const glia_cart_pole *)at->settings)->sutton_barto_reward ? (out->terminated ? -1 : 0) : 1;
     return GLIA_OK;
 }
 
@@ -50,6 +36,13 @@ static void observe(const glia_env_at *at, void *observation) {
     float *o = observation;
     for (int i = 0; i < 4; i++) o[i] = (float)at->state[i];
 }
+
+static glia_env_lanes_fn side_by_side(void) {
+    const glia_env_motions *here = glia_env_motions_here();
+    return here ? here->cart_pole : NULL;
+}
+
+static bool valid(const glia_env_at *at) { return fabs(at->state[2]) < 1e6; } /* for the sine */
 
 static int draw(const glia_env_at *at, glia_mark *marks, int capacity) {
     const float x = 0.5f + (float)(at->state[0] / (2 * limit_x)) * 0.9f, y = 0.3f;
@@ -73,10 +66,12 @@ const glia_env_kind glia_env_cart_pole = {
     .threshold = 475,
     .settings = settings,
     .n_settings = GLIA_COUNT(settings),
-    .bytes = sizeof(cart_pole),
+    .bytes = sizeof(glia_cart_pole),
     .state = 4,
     .reset = reset,
     .step = step,
     .observe = observe,
+    .side_by_side = side_by_side,
+    .valid = valid,
     .draw = draw,
 };

@@ -14,7 +14,7 @@
 /* Of one copy, as checkpoints have it. */
 enum { FLAGS, SEED, STREAM, POSITION, COUNTERS };
 enum { TERMINATED = 1, TRUNCATED = 2, STARTED = 4, BEGUN = 8, ALL_FLAGS = 15 };
-enum { MOST_INFOS = 16, FIXED_ARRAYS = 6, MOST_ARRAYS = FIXED_ARRAYS + 2, STREAM_BASE = 0x656e7600 };
+enum { MOST_INFOS = 16, FIXED_ARRAYS = 6, MOST_ARRAYS = FIXED_ARRAYS + 2 };
 
 struct glia_env {
     const glia_env_kind *kind;
@@ -33,6 +33,7 @@ struct glia_env {
     double *info, *outcome_info;            /* (n, numbers) info by info; of one copy */
     glia_array info_arrays[MOST_INFOS];
     glia_wrappers wrappers;
+    glia_env_lanes_fn movement; /* NULL: copies do not move side by side */
     bool opened;
 };
 
@@ -42,6 +43,16 @@ size_t glia_space_bytes(const glia_space *space) {
     return !space                               ? 0
            : space->kind == GLIA_SPACE_DISCRETE ? sizeof(int32_t)
                                                 : glia_shape_bytes(space->shape, space->dtype);
+}
+
+void glia_space_read(const glia_space *space, const void *seen, int n, double *x, int apart) {
+    if (space->kind == GLIA_SPACE_DISCRETE) {
+        for (int i = 0; i < n; i++) x[i * apart] = i == *(const int32_t *)seen;
+    } else if (space->dtype == GLIA_BOOL) {
+        for (int i = 0; i < n; i++) x[i * apart] = ((const bool *)seen)[i];
+    } else {
+        for (int i = 0; i < n; i++) x[i * apart] = (double)((const float *)seen)[i];
+    }
 }
 
 static bool is_good_space(const glia_space *s, bool observed) {
@@ -115,6 +126,8 @@ static glia_status fill(glia_env *e, const glia_env_opts *opts, glia_error *erro
     e->wrappers.asked = opts->wrappers;
     status = glia_wrappers_init(&e->wrappers, kind->name, e->n, &e->observation, error);
     if (status != GLIA_OK) return status;
+    const bool floats = e->observation.kind == GLIA_SPACE_BOX && e->observation.dtype == GLIA_F32;
+    if (kind->side_by_side && floats && !e->wrappers.raw && !kind->n_infos) e->movement = kind->side_by_side();
     e->observation_bytes = glia_space_bytes(&e->observation);
     e->action_bytes = glia_space_bytes(&e->action);
     return allocate(e, error);
@@ -257,8 +270,9 @@ glia_status glia_env_reset(glia_env *e, uint64_t seed, glia_env_result *result, 
     for (int64_t i = 0; i < e->n; i++) {
         int64_t *c = counters_of(e, i);
         c[SEED] = (int64_t)seed;
-        c[STREAM] = STREAM_BASE + i;
+        c[STREAM] = GLIA_ENV_STREAM + i;
         c[POSITION] = 0;
+        memset(e->state + i * e->kind->state, 0, (size_t)e->kind->state * sizeof *e->state);
         glia_status status = begin_episode(e, i, error);
         if (status != GLIA_OK) return status;
     }
@@ -496,6 +510,9 @@ void glia_env_print_settings(const glia_env *e, glia_text *out) {
     const glia_setting_table table = { "environment", e->kind->name, e->kind->settings, e->kind->n_settings };
     glia_settings_print(&table, e->settings, out);
 }
+
+glia_env_lanes_fn glia_env_movement_of(const glia_env *e) { return e->movement; }
+const void *glia_env_settings_of(const glia_env *e) { return e->settings; }
 
 const glia_wrappers *glia_env_wrappers_of(const glia_env *e) { return &e->wrappers; }
 

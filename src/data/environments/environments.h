@@ -11,6 +11,17 @@ struct glia_env_random {
     const double *script; /* tests: numbers in [0, 1) that are drawn instead; NULL: none */
 };
 
+/* The n numbers that an observation is, `apart` from each other: of a discrete space 1 at its value, else 0. */
+void glia_space_read(const glia_space *space, const void *seen, int n, double *x, int apart);
+
+/* The stream of random numbers of a handle's first copy; the others' follow. */
+enum { GLIA_ENV_STREAM = 0x656e7600 };
+
+/* How copies move side by side; NULL: one after the other. */
+glia_env_lanes_fn glia_env_movement_of(const glia_env *env);
+/* The record's memory with the values of its settings. */
+const void *glia_env_settings_of(const glia_env *env);
+
 /* GLIA_E_NOT_FOUND with the nearest name. */
 void glia_env_fail_unknown(const char *name, glia_error *error);
 /* Appends the values of the record's settings. */

@@ -6,13 +6,11 @@
 #include <math.h>
 
 #include "data/environments/environments.h"
-
-typedef struct mountain_car {
-    double goal_velocity;
-} mountain_car;
+#include "data/environments/lanes/lanes.h"
+#include "data/environments/lanes/motion.h"
 
 static const glia_setting settings[] = {
-    { "goal_velocity", GLIA_SETTING_REAL, offsetof(mountain_car, goal_velocity), 0, 0, 0.07, NULL,
+    { "goal_velocity", GLIA_SETTING_REAL, offsetof(glia_mountain_car, goal_velocity), 0, 0, 0.07, NULL,
       "speed with which the goal must be reached" },
 };
 
@@ -29,18 +27,18 @@ static glia_status reset(const glia_env_at *at, glia_env_outcome *out, glia_erro
 
 static glia_status step(const glia_env_at *at, const void *action, glia_env_outcome *out, glia_error *error) {
     (void)error;
-    double x = at->state[0], v = at->state[1];
-    v += (*(const int32_t *)action - 1) * 0.001 + cos(3 * x) * -0.0025;
-    v = v < -fastest ? -fastest : v > fastest ? fastest : v;
-    x += v;
-    x = x < left ? left : x > right ? right : x;
-    if (x == left && v < 0) v = 0;
-    at->state[0] = x;
-    at->state[1] = v;
-    out->terminated = x >= 0.5 && v >= ((const mountain_car *)at->settings)->goal_velocity;
+    const double goal_velocity = ((const glia_mountain_car *)at->settings)->goal_velocity;
+    out->terminated = glia_mountain_car_move(at->state, *(const int32_t *)action - 1, goal_velocity);
     out->reward = -1;
     return GLIA_OK;
 }
+
+static glia_env_lanes_fn side_by_side(void) {
+    const glia_env_motions *here = glia_env_motions_here();
+    return here ? here->mountain_car : NULL;
+}
+
+static bool valid(const glia_env_at *at) { return fabs(at->state[0]) < 1e5; } /* for the cosine */
 
 static void observe(const glia_env_at *at, void *observation) {
     float *o = observation;
@@ -69,7 +67,7 @@ static glia_status step_continuous(const glia_env_at *at, const void *action, gl
     const double begin = kept(left, first), end = kept(right, first);
     x = x > end ? end : x < begin ? begin : x;
     if (x == begin && v < 0) v = 0;
-    out->terminated = x >= kept(0.45, first) && v >= ((const mountain_car *)at->settings)->goal_velocity;
+    out->terminated = x >= kept(0.45, first) && v >= ((const glia_mountain_car *)at->settings)->goal_velocity;
     out->reward = (out->terminated ? 100 : 0) - asked * asked * 0.1;
     at->state[0] = (double)(float)x;
     at->state[1] = (double)(float)v;
@@ -106,11 +104,13 @@ const glia_env_kind glia_env_mountain_car = {
     .threshold = -110,
     .settings = settings,
     .n_settings = GLIA_COUNT(settings),
-    .bytes = sizeof(mountain_car),
+    .bytes = sizeof(glia_mountain_car),
     .state = 2,
     .reset = reset,
     .step = step,
     .observe = observe,
+    .side_by_side = side_by_side,
+    .valid = valid,
     .draw = draw,
 };
 
@@ -127,7 +127,7 @@ const glia_env_kind glia_env_mountain_car_continuous = {
     .threshold = 90,
     .settings = settings,
     .n_settings = GLIA_COUNT(settings),
-    .bytes = sizeof(mountain_car),
+    .bytes = sizeof(glia_mountain_car),
     .state = 3,
     .reset = reset_continuous,
     .step = step_continuous,

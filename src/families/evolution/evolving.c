@@ -80,13 +80,11 @@ void glia_evolving_judge(glia_training *t, const double *returns) {
     if (reached >= enough) t->stop = true;
 }
 
-glia_status glia_evolving_measure(glia_training *t, const glia_policy *best, glia_error *error) {
-    const glia_evolving *e = t->memory;
-    const int64_t n = e->eval_episodes;
-    double *returns = malloc((size_t)n * sizeof *returns);
+glia_status glia_evolving_measure(glia_training *t, glia_crowd best, glia_error *error) {
+    double *returns = malloc((size_t)best.episodes * sizeof *returns);
     if (!returns) return glia_fail_nomem(error);
     glia_status status = glia_training_validation(t, true, error);
-    if (status == GLIA_OK) status = glia_stage_returns(&e->stage, best, glia_evolving_eval_seed(t), n, returns, error);
+    if (status == GLIA_OK) status = glia_crowd_play(&best, returns, NULL, error);
     if (status == GLIA_OK) status = glia_training_validation(t, false, error);
     if (status == GLIA_OK) glia_evolving_judge(t, returns);
     free(returns);

@@ -2,7 +2,7 @@
 #ifndef GLIA_SRC_FAMILIES_EVOLUTION_EVOLVING_H
 #define GLIA_SRC_FAMILIES_EVOLUTION_EVOLVING_H
 
-#include "families/evolution/policy.h"
+#include "families/evolution/crowd.h"
 #include "train/run/training.h"
 
 /* Begins the memory of each method. */
@@ -77,8 +77,8 @@ glia_status glia_evolving_restore(glia_training *training, const glia_array *fro
  * if that is enough. */
 uint64_t glia_evolving_eval_seed(const glia_training *training);
 void glia_evolving_judge(glia_training *training, const double *returns);
-/* Plays them with the best policy, and judges. */
-glia_status glia_evolving_measure(glia_training *training, const glia_policy *best, glia_error *error);
+/* Plays them with the best net, and judges. */
+glia_status glia_evolving_measure(glia_training *training, glia_crowd best, glia_error *error);
 /* Shows a text and a drawing (SVG); both may be NULL. They are freed. */
 glia_status glia_evolving_show(char *text, char *svg, glia_show_fn show, void *context, glia_error *error);
 

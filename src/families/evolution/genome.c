@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cpu/kernels/net.h"
+
 static const char *const functions[] = { "sigmoid", "tanh", "linear", "relu", "gaussian", "sine", "abs", "step" };
 static const char *const kinds[] = { "input", "bias", "output", "hidden" };
 
@@ -12,40 +14,7 @@ const char *glia_node_function_name(glia_node_function function) {
     return (int)function >= 0 && function < GLIA_NODE_FUNCTION_COUNT ? functions[function] : "unknown";
 }
 
-/* exp(x) to about one unit in the last place, inlined and without branches: half the time of a small net is spent here.
- * 2^k times the Taylor series of the rest, which is at most log(2) / 2. Adding `whole` rounds to an integer, which the
- * lowest bits of the sum then are. */
-static inline double exponential(double x) {
-    static const double whole = 0x1.8p52;
-    const double clipped = x > 700 ? 700 : x < -700 ? -700 : x, shifted = clipped * 1.4426950408889634 + whole;
-    const double k = shifted - whole;
-    if (isnan(x)) return x;
-    const double r = (clipped - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
-    const double r2 = r * r, r4 = r2 * r2;
-    const double low = 1 + r + r2 * (1.0 / 2 + r * (1.0 / 6));
-    const double middle = 1.0 / 24 + r * (1.0 / 120) + r2 * (1.0 / 720 + r * (1.0 / 5040));
-    const double high = 1.0 / 40320 + r * (1.0 / 362880) + r2 * (1.0 / 3628800 + r * (1.0 / 39916800)) +
-                        r4 * (1.0 / 479001600 + r * (1.0 / 6227020800));
-    uint64_t bits;
-    double scale;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 1023) << 52;
-    memcpy(&scale, &bits, sizeof scale);
-    return scale * (low + r4 * (middle + r4 * high));
-}
-
-double glia_node_value(glia_node_function function, double x) {
-    switch (function) {
-    case GLIA_NODE_SIGMOID: return 1 / (1 + exponential(-4.9 * x));
-    case GLIA_NODE_TANH: return 1 - 2 / (exponential(2 * x) + 1);
-    case GLIA_NODE_RELU: return x > 0 ? x : 0;
-    case GLIA_NODE_GAUSSIAN: return exponential(-x * x);
-    case GLIA_NODE_SINE: return sin(x);
-    case GLIA_NODE_ABS: return fabs(x);
-    case GLIA_NODE_STEP: return x > 0;
-    default: return x;
-    }
-}
+double glia_node_value(glia_node_function function, double x) { return glia_net_node(function, x); }
 
 bool glia_genome_copy(glia_arena *arena, const glia_genome *from, int more_nodes, int more_links, glia_genome *to) {
     glia_node_gene *nodes = glia_arena_alloc(arena, (size_t)(from->n_nodes + more_nodes + 1) * sizeof *nodes);

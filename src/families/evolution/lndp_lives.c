@@ -12,8 +12,6 @@
 /* A life in its lane. */
 typedef struct lane {
     int64_t life, episode, last, left; /* `episode` of the genome's; where it ends; steps of development */
-    glia_env *env;
-    glia_env_result now;
 } lane;
 
 /* Of a thread. */
@@ -24,6 +22,7 @@ typedef struct work {
     int64_t next, step, per_genome; /* the next life; how far the one after it is; lives of a genome */
     lane *lane;
     glia_lndp_phase *phase;
+    glia_episodes *episodes;
     double *rewards, *x, *y; /* as of glia_lndp_act() */
     float *action;
     glia_error error;
@@ -38,9 +37,8 @@ static void watch(const work *w, int k, int64_t episode, double reached) {
 }
 
 static glia_status begin_episode(work *w, int k, glia_error *error) {
-    lane *l = &w->lane[k];
     w->phase[k] = GLIA_LNDP_ACTS;
-    return glia_env_reset(l->env, w->lives->seed + (uint64_t)l->episode, &l->now, error);
+    return glia_episodes_begin(w->episodes, k, w->lives->seed + (uint64_t)w->lane[k].episode, error);
 }
 
 /* After its development. */
@@ -83,29 +81,33 @@ static glia_status go_on(work *w, int k, glia_error *error) {
     if (w->phase[k] == GLIA_LNDP_DEVELOPS) {
         return --l->left > 0 ? GLIA_OK : go_out(w, k, error);
     }
-    int32_t choice;
-    const void *action = glia_stage_choose(p->stage, w->y + k * p->stage->outputs, &choice, w->action);
-    if (glia_env_step(l->env, action, &l->now, error) != GLIA_OK) return GLIA_E_ARGUMENT;
-    w->rewards[k] = l->now.rewards[0];
-    if (!l->now.terminated[0] && !l->now.truncated[0]) return GLIA_OK;
-    p->returns[l->life / w->per_genome * p->episodes + l->episode] = l->now.returns[0];
+    const double reached = w->episodes->returns[k];
+    w->rewards[k] = w->episodes->rewards[k];
+    if (!(w->episodes->ended >> k & 1)) return GLIA_OK;
+    p->returns[l->life / w->per_genome * p->episodes + l->episode] = reached;
     l->episode++;
-    watch(w, k, (l->episode - 1) % p->o->life + 1, l->now.returns[0]);
+    watch(w, k, (l->episode - 1) % p->o->life + 1, reached);
     return l->episode < l->last ? begin_episode(w, k, error) : end_life(w, k, error);
 }
 
 static glia_status live(work *w, glia_error *error) {
+    const glia_stage *stage = w->lives->stage;
     glia_status status = GLIA_OK;
     for (int k = 0; status == GLIA_OK && k < w->lanes; k++) status = begin_life(w, k, error);
     while (status == GLIA_OK) {
         bool any = false;
         for (int k = 0; k < w->lanes; k++) {
             any = any || w->phase[k] != GLIA_LNDP_RESTS;
-            if (w->phase[k] == GLIA_LNDP_ACTS)
-                glia_stage_read(w->lives->stage, w->lane[k].now.observations, w->x + k * w->lives->stage->inputs);
+            for (int i = 0; i < stage->inputs; i++)
+                w->x[k * stage->inputs + i] = w->episodes->x[i * GLIA_ENV_LANES + k];
         }
         if (!any) break;
         glia_lndp_step(w->nets, w->phase, w->rewards, w->x, w->y);
+        for (int k = 0; k < w->lanes; k++) {
+            if (w->phase[k] == GLIA_LNDP_ACTS)
+                glia_stage_act(stage, w->y + k * stage->outputs, w->action, w->episodes, k);
+        }
+        status = glia_episodes_step(w->episodes, error);
         for (int k = 0; status == GLIA_OK && k < w->lanes; k++) {
             if (w->phase[k] != GLIA_LNDP_RESTS) status = go_on(w, k, error);
         }
@@ -128,16 +130,13 @@ static glia_status open_work(work *w, glia_error *error) {
     if (!w->nets || !w->lane || !w->phase || !w->rewards || !w->action) return glia_fail_nomem(error);
     w->x = w->rewards + lanes;
     w->y = w->x + lanes * inputs;
-    for (int k = 0; k < w->lanes; k++) {
-        w->lane[k].env = glia_env_like(p->stage->env, 1, error);
-        if (!w->lane[k].env) return error->status;
-    }
-    return GLIA_OK;
+    w->episodes = glia_stage_episodes(p->stage, error);
+    return w->episodes ? GLIA_OK : error->status;
 }
 
 static void close_work(work *w) {
     glia_lndp_free(w->nets);
-    for (int k = 0; w->lane && k < w->lanes; k++) glia_env_free(w->lane[k].env);
+    glia_episodes_free(w->episodes);
     free(w->lane);
     free(w->phase);
     free(w->rewards);
@@ -162,7 +161,8 @@ glia_status glia_lndp_live(const glia_lndp_lives *lives, glia_error *error) {
     work *works = status == GLIA_OK ? calloc((size_t)threads, sizeof *works) : NULL;
     for (int64_t i = 0; works && i < threads; i++) {
         works[i] = (work){ .lives = lives,
-                           .lanes = (int)GLIA_MIN((int64_t)lanes, (all + threads - 1) / threads),
+                           .lanes = (int)GLIA_MIN((int64_t)GLIA_MIN(lanes, (int)GLIA_ENV_LANES),
+                                                  (all + threads - 1) / threads),
                            .numbers = glia_lndp_parameters(lives->o->lndp),
                            .next = i,
                            .step = threads,

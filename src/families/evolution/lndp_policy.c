@@ -126,4 +126,4 @@ static glia_model *make_model(const double *genome, const glia_encoding_opts *o,
     return model;
 }
 
-const glia_policy_code glia_code_lndp = { numbers, NULL, make_model, 0, portray };
+const glia_policy_code glia_code_lndp = { numbers, NULL, NULL, make_model, 0, portray };

@@ -6,9 +6,28 @@
 
 static bool chance(glia_rng *rng, double probability) { return glia_rng_uniform(rng) < probability; }
 
-double glia_neat_weight(const glia_neat *neat, glia_rng *rng) {
-    return neat->opts.step * (2 * glia_rng_uniform(rng) - 1);
+/* Uniform numbers that are computed some at a time, as many as are taken, for loops over links. */
+enum { AHEAD = 16 };
+typedef struct draws {
+    glia_rng *rng, ahead;
+    double next[AHEAD];
+    int at;
+} draws;
+
+static draws begin_draws(glia_rng *rng) { return (draws){ .rng = rng, .ahead = *rng, .at = AHEAD }; }
+
+static double draw(draws *d) {
+    if (d->at == AHEAD) {
+        glia_rng_uniforms(&d->ahead, d->next, AHEAD);
+        d->at = 0;
+    }
+    d->rng->position += 2;
+    return d->next[d->at++];
 }
+
+static double weight_of(const glia_neat *neat, double uniform) { return neat->opts.step * (2 * uniform - 1); }
+
+double glia_neat_weight(const glia_neat *neat, glia_rng *rng) { return weight_of(neat, glia_rng_uniform(rng)); }
 
 /* ---- crossover ---------------------------------------------------------------------------------------- */
 
@@ -21,6 +40,7 @@ static bool fitter(const glia_genome *a, const glia_genome *b) {
 bool glia_neat_mate(const glia_genome *a, const glia_genome *b, glia_arena *arena, glia_rng *rng, glia_genome *child) {
     const glia_genome *first = fitter(a, b) ? a : b, *second = first == a ? b : a;
     if (!glia_genome_copy(arena, first, 2, 3, child)) return false;
+    draws d = begin_draws(rng);
     int k = 0;
     for (int i = 0; i < child->n_links; i++) {
         glia_link_gene *link = &child->links[i];
@@ -28,8 +48,8 @@ bool glia_neat_mate(const glia_genome *a, const glia_genome *b, glia_arena *aren
         if (k == second->n_links || second->links[k].innovation != link->innovation) continue;
         const glia_link_gene *other = &second->links[k];
         const bool both = link->enabled && other->enabled;
-        if (chance(rng, 0.5)) link->weight = other->weight;
-        link->enabled = both || !chance(rng, 0.75);
+        if (draw(&d) < 0.5) link->weight = other->weight;
+        link->enabled = both || !(draw(&d) < 0.75);
     }
     return true;
 }
@@ -164,9 +184,10 @@ static bool add_link(glia_neat *neat, glia_arena *arena, glia_rng *rng, glia_gen
 /* ---- mutation ------------------------------------------------------------------------------------------- */
 
 static void change_weights(const glia_neat *neat, glia_rng *rng, glia_genome *child) {
+    draws d = begin_draws(rng);
     for (int i = 0; i < child->n_links; i++) {
-        const double drawn = glia_neat_weight(neat, rng);
-        child->links[i].weight = chance(rng, 0.1) ? drawn : child->links[i].weight + drawn;
+        const double drawn = weight_of(neat, draw(&d));
+        child->links[i].weight = draw(&d) < 0.1 ? drawn : child->links[i].weight + drawn;
     }
 }
 

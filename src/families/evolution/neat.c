@@ -187,8 +187,12 @@ glia_neat *glia_neat_create(glia_neat_opts opts, glia_error *error) {
     if (check_opts(&opts, error) != GLIA_OK) return NULL;
     glia_neat *neat = calloc(1, sizeof *neat);
     if (!neat) return glia_fail_nomem(error), NULL;
+    glia_isa isa;
+    glia_status status = glia_isa_choose(&isa, error);
     neat->opts = opts;
-    if (glia_neat_begin(neat, error) == GLIA_OK) return neat;
+    if (status == GLIA_OK) neat->kernels = glia_cpu_kernels_for(isa);
+    if (status == GLIA_OK) status = glia_neat_begin(neat, error);
+    if (status == GLIA_OK) return neat;
     glia_neat_free(neat);
     return NULL;
 }
@@ -204,9 +208,11 @@ void glia_neat_clear(glia_neat *neat) {
 
 void glia_neat_take(glia_neat *neat, glia_neat *from) {
     const glia_neat_opts opts = neat->opts;
+    const glia_cpu_kernels *kernels = neat->kernels;
     glia_neat_clear(neat);
     *neat = *from;
     neat->opts = opts;
+    neat->kernels = kernels;
     *from = (glia_neat){ .n_species = 0 };
 }
 

@@ -2,6 +2,7 @@
 #ifndef GLIA_SRC_FAMILIES_EVOLUTION_NEAT_H
 #define GLIA_SRC_FAMILIES_EVOLUTION_NEAT_H
 
+#include "backend/cpu/kernels/kernels.h"
 #include "families/evolution/genome.h"
 
 enum { GLIA_NEAT_ARRAYS = 8 };
@@ -37,15 +38,13 @@ struct glia_neat {
     glia_arena champion_memory;
     glia_genome champion;
     bool has_champion;
+    const glia_cpu_kernels *kernels;
     void *saved; /* what the arrays of a save point into */
 };
 
 /* glia_neat_tell() with a champion that is chosen by other numbers than those which evolve: scores (population),
  * -infinity for those that may not be it. */
 glia_status glia_neat_tell_scored(glia_neat *neat, const double *fitness, const double *scores, glia_error *error);
-/* values (population) of all genomes, or of those whose value is not -infinity if `again`. */
-glia_status glia_neat_evaluate(const glia_neat *neat, glia_fitness_fn fitness, void *context, bool again,
-                               double *values, glia_pool *pool, glia_error *error);
 /* The first generation. */
 glia_status glia_neat_begin(glia_neat *neat, glia_error *error);
 /* Genomes, species and champion of a state; takes over what `from` holds and leaves it empty. */

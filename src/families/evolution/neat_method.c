@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "families/evolution/crowd.h"
 #include "families/evolution/evolving.h"
 #include "families/evolution/neat.h"
 #include "train/model/model.h"
@@ -23,8 +24,6 @@ typedef struct neat {
     bool evolvable;            /* with hidden nodes where the weights vary */
     double *sources, *targets; /* places of inputs and outputs */
     glia_neat *neat;
-    uint64_t seed;    /* of the episodes that are played now */
-    int64_t episodes; /* how many */
     int species_figure;
 } neat;
 
@@ -118,16 +117,6 @@ static glia_status acting(const neat *m, const glia_genome *genome, glia_arena *
     return m->places ? express(m, genome, arena, out, error) : GLIA_OK;
 }
 
-static glia_status make_policy(const neat *m, const glia_genome *genome, glia_policy *policy, glia_error *error) {
-    glia_arena arena = { 0 };
-    glia_genome net;
-    *policy = (glia_policy){ .net = NULL };
-    glia_status status = acting(m, genome, &arena, &net, error);
-    if (status == GLIA_OK) status = glia_policy_of_genome(&net, policy, error);
-    glia_arena_free(&arena);
-    return status;
-}
-
 static double or_zero(double value) { return value == 0 ? GLIA_ZERO : value; }
 
 static glia_status begin(glia_training *t, glia_error *error) {
@@ -170,39 +159,56 @@ static void end(glia_training *t) {
     free(m->targets);
 }
 
-static glia_status fitness(void *context, const glia_genome *genome, uint64_t seed, double *value, glia_error *error) {
-    const neat *m = context;
-    glia_policy policy;
-    (void)seed; /* all are judged by the same episodes */
-    glia_status status = make_policy(m, genome, &policy, error);
-    if (status == GLIA_OK) status = glia_stage_play(&m->evolving.stage, &policy, m->seed, m->episodes, value, error);
-    glia_policy_free(&policy);
-    return status;
+/* Genomes that play: all, or those whose indices `which` lists. */
+typedef struct players {
+    const neat *method;
+    const glia_genome *genomes;
+    const int32_t *which;
+} players;
+
+static glia_status genome_of(const void *context, int64_t i, glia_arena *arena, glia_genome *out, glia_error *error) {
+    const players *p = context;
+    return acting(p->method, &p->genomes[p->which ? p->which[i] : i], arena, out, error);
 }
 
-/* Leaves the best `finalists` of values (population) and makes the others -infinity; of equal ones the first. */
-static void choose_finalists(const neat *m, const double *values, double *scores) {
+static glia_crowd crowd_of(const players *p, int64_t n, uint64_t seed, int64_t episodes) {
+    return (glia_crowd){ .stage = &p->method->evolving.stage,
+                         .kernels = p->method->neat->kernels,
+                         .n = n,
+                         .episodes = episodes,
+                         .seed = seed, /* all are judged by the same episodes */
+                         .genome = genome_of,
+                         .context = p,
+                         .names = p->which };
+}
+
+/* The best `finalists` of values (population), in ascending order; of equal ones the first. Returns their number. */
+static int64_t choose_finalists(const neat *m, const double *values, int32_t *which) {
+    int64_t n = 0;
     for (int64_t i = 0; i < m->population; i++) {
         int64_t better = 0;
         for (int64_t k = 0; k < m->population; k++)
             better += values[k] > values[i] || (values[k] == values[i] && k < i);
-        scores[i] = better < m->finalists ? values[i] : -INFINITY;
+        if (better < m->finalists) which[n++] = (int32_t)i;
     }
+    return n;
 }
 
-/* values, scores (population) */
-static glia_status generation(glia_training *t, double *values, double *scores, glia_pool *pool, glia_error *error) {
+/* values, scores (population), finals (finalists); which (population) */
+static glia_status generation(glia_training *t, double *values, double *scores, double *finals, int32_t *which,
+                              glia_pool *pool, glia_error *error) {
     enum { FINALS = 3 << 28 };
-    neat *m = t->memory;
-    m->seed = glia_evolving_seed(t);
-    m->episodes = m->evolving.episodes;
-    glia_status status = glia_neat_evaluate(m->neat, fitness, m, false, values, pool, error);
+    const neat *m = t->memory;
+    players all = { m, m->neat->genomes, NULL }, best = { m, m->neat->genomes, which };
+    const glia_crowd first = crowd_of(&all, m->population, glia_evolving_seed(t), m->evolving.episodes);
+    glia_status status = glia_crowd_means(&first, values, pool, error);
     if (status != GLIA_OK || m->finalists == 0)
         return status == GLIA_OK ? glia_neat_tell(m->neat, values, error) : status;
-    choose_finalists(m, values, scores);
-    m->seed = (t->opts.seed << 32) + FINALS;
-    m->episodes = m->final_episodes;
-    status = glia_neat_evaluate(m->neat, fitness, m, true, scores, pool, error);
+    const int64_t n = choose_finalists(m, values, which);
+    const glia_crowd last = crowd_of(&best, n, (t->opts.seed << 32) + FINALS, m->final_episodes);
+    status = glia_crowd_means(&last, finals, pool, error);
+    for (int64_t i = 0; i < m->population; i++) scores[i] = -INFINITY;
+    for (int64_t i = 0; status == GLIA_OK && i < n; i++) scores[which[i]] = finals[i];
     return status == GLIA_OK ? glia_neat_tell_scored(m->neat, values, scores, error) : status;
 }
 
@@ -212,9 +218,13 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     glia_error reason = { 0 };
     glia_pool *pool = glia_pool_create(t->opts.threads, &reason);
     if (!pool) return glia_fail(error, reason.status, "%s", reason.message);
-    double *values = malloc(2 * (size_t)m->population * sizeof *values);
-    glia_status status = values ? generation(t, values, values + m->population, pool, error) : glia_fail_nomem(error);
+    const size_t n = (size_t)m->population;
+    double *values = malloc(3 * n * sizeof *values);
+    int32_t *which = malloc(n * sizeof *which);
+    glia_status status = values && which ? generation(t, values, values + n, values + 2 * n, which, pool, error)
+                                         : glia_fail_nomem(error);
     free(values);
+    free(which);
     glia_pool_free(pool);
     const glia_neat_info info = glia_neat_inspect(m->neat);
     if (status == GLIA_OK) glia_evolving_count(t, m->population, info.best, info.mean);
@@ -224,10 +234,9 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
 static glia_status measure(glia_training *t, glia_error *error) {
     neat *m = t->memory;
     const glia_genome *champion = glia_neat_champion(m->neat);
-    glia_policy policy;
-    glia_status status = make_policy(m, champion, &policy, error);
-    if (status == GLIA_OK) status = glia_evolving_measure(t, &policy, error);
-    glia_policy_free(&policy);
+    const players one = { m, champion, NULL };
+    const glia_status status =
+        glia_evolving_measure(t, crowd_of(&one, 1, glia_evolving_eval_seed(t), m->evolving.eval_episodes), error);
     const glia_genome_size size = glia_genome_measure(champion);
     t->figures[m->evolving.size_figure].value = size.hidden;
     t->figures[m->evolving.links_figure].value = size.links;

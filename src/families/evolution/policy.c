@@ -1,29 +1,13 @@
-/* policy.c - the nets that act: genomes, chains of dense layers, grown nets. */
+/* policy.c - the nets that act: chains of dense layers, grown nets. */
 #include "families/evolution/policy.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "families/evolution/film.h"
+#include "families/evolution/genome.h"
 #include "glia/layers.h"
-
-/* ---- genomes -------------------------------------------------------------------------------------------- */
-
-static void reset_net(void *net, uint64_t seed) {
-    (void)seed;
-    glia_net_reset(net);
-}
-static void run_net(void *net, const double *x, double *y) { glia_net_run(net, x, y); }
-static void free_net(void *net) { glia_net_free(net); }
-
-glia_status glia_policy_of_genome(const glia_genome *genome, glia_policy *policy, glia_error *error) {
-    glia_error reason = { 0 };
-    *policy =
-        (glia_policy){ .net = glia_net_create(genome, &reason), .reset = reset_net, .act = run_net, .free = free_net };
-    return policy->net ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
-}
 
 /* ---- chains of dense layers ------------------------------------------------------------------------------ */
 
@@ -60,7 +44,7 @@ static void act_dense(void *net, const double *x, double *y) {
         for (int k = 0; k < out; k++) {
             double sum = bias[k];
             for (int i = 0; i < in; i++) sum += w[k * in + i] * from[i];
-            to[k] = tanh(sum);
+            to[k] = glia_node_value(GLIA_NODE_TANH, sum);
         }
         w = bias + out;
         from = to;
@@ -78,6 +62,45 @@ static glia_status decode_dense(const double *numbers, const glia_encoding_opts 
     c->values[1] = c->values[0] + UNITS;
     memcpy(c->numbers, numbers, n * sizeof *numbers);
     *policy = (glia_policy){ .net = c, .act = act_dense, .free = free };
+    return GLIA_OK;
+}
+
+/* Nodes: inputs, bias, outputs, then the hidden layers. */
+static void dense_nodes(const glia_encoding_opts *o, glia_genome *g) {
+    for (int i = 0; i < g->n_nodes; i++) {
+        const glia_node_kind kind = i < o->inputs                 ? GLIA_NODE_INPUT
+                                    : i == o->inputs              ? GLIA_NODE_BIAS
+                                    : i <= o->inputs + o->outputs ? GLIA_NODE_OUTPUT
+                                                                  : GLIA_NODE_HIDDEN;
+        g->nodes[i] = (glia_node_gene){ .id = i, .kind = kind, .function = GLIA_NODE_TANH };
+    }
+}
+
+static glia_status dense_genome(const double *numbers, const glia_encoding_opts *o, glia_arena *arena, glia_genome *g,
+                                glia_error *error) {
+    int width[LAYERS + 2], from = 0;
+    const int layers = widths(o, width), fixed = o->inputs + 1 + o->outputs, links = dense_numbers(o);
+    *g = (glia_genome){ .inputs = o->inputs, .outputs = o->outputs, .n_nodes = fixed + o->layers * o->hidden };
+    g->nodes = glia_arena_alloc(arena, (size_t)g->n_nodes * sizeof *g->nodes);
+    g->links = glia_arena_alloc(arena, (size_t)links * sizeof *g->links);
+    if (!g->nodes || !g->links) return glia_fail_nomem(error);
+    dense_nodes(o, g);
+    for (int l = 0; l < layers; l++) {
+        const int in = width[l], out = width[l + 1], to = l + 1 == layers ? o->inputs + 1 : fixed + l * o->hidden;
+        for (int k = 0; k < out; k++) { /* the bias first, as act_dense() adds */
+            for (int i = -1; i < in; i++) {
+                const double weight = i < 0 ? numbers[out * in + k] : numbers[k * in + i];
+                g->links[g->n_links] = (glia_link_gene){ .innovation = g->n_links,
+                                                         .from = i < 0 ? o->inputs : from + i,
+                                                         .to = to + k,
+                                                         .weight = weight,
+                                                         .enabled = true };
+                g->n_links++;
+            }
+        }
+        numbers += out * (in + 1);
+        from = to;
+    }
     return GLIA_OK;
 }
 
@@ -124,7 +147,7 @@ static glia_model *dense_model(const double *numbers, const glia_encoding_opts *
     return NULL;
 }
 
-const glia_policy_code glia_code_dense = { dense_numbers, decode_dense, dense_model, 0, NULL };
+const glia_policy_code glia_code_dense = { dense_numbers, decode_dense, dense_genome, dense_model, 0, NULL };
 
 /* ---- grown nets --------------------------------------------------------------------------------------------- */
 
@@ -231,4 +254,4 @@ static glia_status portray_ndp(const double *numbers, const glia_encoding_opts *
     return reason.status ? glia_fail(error, reason.status, "%s", reason.message) : glia_fail_nomem(error);
 }
 
-const glia_policy_code glia_code_ndp = { ndp_numbers, decode_ndp, ndp_model, 1, portray_ndp };
+const glia_policy_code glia_code_ndp = { ndp_numbers, decode_ndp, NULL, ndp_model, 1, portray_ndp };

@@ -2,6 +2,7 @@
 #ifndef GLIA_SRC_FAMILIES_EVOLUTION_POLICY_H
 #define GLIA_SRC_FAMILIES_EVOLUTION_POLICY_H
 
+#include "data/environments/episodes.h"
 #include "families/evolution/growth.h"
 #include "glia/environments.h"
 
@@ -24,21 +25,19 @@ typedef struct glia_stage {
 } glia_stage;
 /* GLIA_E_ARGUMENT: observations or actions that policies cannot have. */
 glia_status glia_stage_set(glia_stage *stage, const glia_env *env, glia_error *error);
-/* What is seen, as numbers x (inputs). */
-void glia_stage_read(const glia_stage *stage, const void *seen, double *x);
 /* The action for y (outputs): in `choice` the largest y, or in `action` numbers from [-1, 1] scaled to the bounds.
  * Floats are compared, so that the model, which computes with floats, acts the same: there tanh of 10 and of 11 are
  * equal. */
 const void *glia_stage_choose(const glia_stage *stage, const double *y, int32_t *choice, float *action);
+/* Many episodes side by side, and the action of one of them; `action` (outputs) is scratch. */
+glia_episodes *glia_stage_episodes(const glia_stage *stage, glia_error *error);
+void glia_stage_act(const glia_stage *stage, const double *y, float *action, glia_episodes *episodes, int lane);
 /* The returns of `episodes` episodes, the k-th from the seed `seed` + k. */
 glia_status glia_stage_returns(const glia_stage *stage, const glia_policy *policy, uint64_t seed, int64_t episodes,
                                double *returns, glia_error *error);
 /* Their mean. */
 glia_status glia_stage_play(const glia_stage *stage, const glia_policy *policy, uint64_t seed, int64_t episodes,
                             double *mean, glia_error *error);
-
-/* A net of a genome, with outputs in [-1, 1]. */
-glia_status glia_policy_of_genome(const glia_genome *genome, glia_policy *policy, glia_error *error);
 
 /* How numbers encode a policy, for black-box search. */
 typedef struct glia_encoding_opts {
@@ -52,6 +51,9 @@ typedef struct glia_policy_code {
     int (*numbers)(const glia_encoding_opts *o);
     /* NULL: it lives, see lndp.h. */
     glia_status (*decode)(const double *numbers, const glia_encoding_opts *o, glia_policy *policy, glia_error *error);
+    /* The same net as a genome, bit for bit, for many side by side (crowd.h). NULL: it has none. */
+    glia_status (*genome)(const double *numbers, const glia_encoding_opts *o, glia_arena *arena, glia_genome *out,
+                          glia_error *error);
     glia_model *(*model)(const double *numbers, const glia_encoding_opts *o, glia_error *error);
     double start; /* the first mean is uniform in [-start, start] */
     /* What there is to see of it, as text and SVG, to be freed; plays on the stage if it must. NULL: nothing. */

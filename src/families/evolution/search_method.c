@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "families/evolution/crowd.h"
 #include "families/evolution/evolving.h"
+#include "families/evolution/genome.h"
 #include "families/evolution/lndp.h"
 #include "families/evolution/search.h"
 #include "train/model/model.h"
@@ -24,6 +26,7 @@ typedef struct searching {
     double sigma, rate;
     glia_encoding_opts code_opts;
     const glia_policy_code *code;
+    const glia_cpu_kernels *kernels;
     glia_search *search;
     int n;
     double *best; /* (n) the candidate that becomes the model */
@@ -145,9 +148,12 @@ static glia_status choose_code(glia_training *t, glia_error *error) {
 static glia_status begin(glia_training *t, glia_error *error) {
     enum { START = 0x7374 };
     searching *m = t->memory;
+    glia_isa isa;
     glia_status status = glia_evolving_begin(t, "sigma", NULL, error);
     if (status == GLIA_OK) status = choose_code(t, error);
+    if (status == GLIA_OK) status = glia_isa_choose(&isa, error);
     if (status != GLIA_OK) return status;
+    m->kernels = glia_cpu_kernels_for(isa);
     m->best = calloc((size_t)GLIA_MAX(m->n, 1), sizeof *m->best);
     if (!m->best) return glia_fail_nomem(error);
     glia_rng rng = { .seed = t->opts.seed, .stream = START };
@@ -173,22 +179,58 @@ static void end(glia_training *t) {
 /* By which a candidate is judged. */
 static int64_t episodes_of(const searching *m) { return m->evolving.episodes * GLIA_MAX(m->lives, 1); }
 
-/* returns (count, episodes) of genomes (count, n) in the same episodes; densities (count, lives) of nets that live,
- * NULL: not wanted. */
-static glia_status play(const searching *m, const double *genomes, int64_t count, uint64_t seed, int64_t episodes,
-                        int threads, double *returns, double *densities, glia_error *error) {
-    if (!m->code->decode) {
+/* What candidates are: nets that live, nets that play side by side, or policies that play one after the other. */
+static bool live(const searching *m) { return m->code == &glia_code_lndp; }
+static bool play_side_by_side(const searching *m) { return m->code->genome && m->n <= GLIA_GENOME_MOST; }
+
+/* Candidates (count, n) of a method. */
+typedef struct candidates {
+    const searching *method;
+    const double *numbers;
+} candidates;
+
+static glia_status genome_of(const void *context, int64_t i, glia_arena *arena, glia_genome *out, glia_error *error) {
+    const candidates *c = context;
+    const searching *m = c->method;
+    return m->code->genome(c->numbers + i * m->n, &m->code_opts, arena, out, error);
+}
+
+static glia_status play_crowd(const searching *m, const double *numbers, int64_t count, uint64_t seed, int64_t episodes,
+                              int threads, double *returns, glia_error *error) {
+    glia_error reason = { 0 };
+    glia_pool *pool = glia_pool_create(threads, &reason);
+    if (!pool) return glia_fail(error, reason.status, "%s", reason.message);
+    const candidates all = { m, numbers };
+    const glia_crowd crowd = { .stage = &m->evolving.stage,
+                               .kernels = m->kernels,
+                               .n = count,
+                               .episodes = episodes,
+                               .seed = seed,
+                               .genome = genome_of,
+                               .context = &all };
+    const glia_status status = glia_crowd_play(&crowd, returns, pool, error);
+    glia_pool_free(pool);
+    return status;
+}
+
+/* returns (count, episodes) of candidates (count, n) in the same episodes; densities (count, lives) of nets that live,
+ * NULL: not wanted. Lives of a candidate and the next begin by seeds that are `apart`. */
+static glia_status play(const searching *m, const double *genomes, int64_t count, uint64_t seed, uint64_t apart,
+                        int64_t episodes, int threads, double *returns, double *densities, glia_error *error) {
+    if (live(m)) {
         return glia_lndp_live(&(glia_lndp_lives){ .stage = &m->evolving.stage,
                                                   .o = &m->code_opts,
                                                   .genomes = genomes,
                                                   .count = count,
                                                   .seed = seed,
+                                                  .apart = apart,
                                                   .episodes = episodes,
                                                   .threads = threads,
                                                   .returns = returns,
                                                   .densities = densities },
                               error);
     }
+    if (play_side_by_side(m)) return play_crowd(m, genomes, count, seed, episodes, threads, returns, error);
     glia_status status = GLIA_OK;
     for (int64_t i = 0; status == GLIA_OK && i < count; i++) {
         glia_policy policy = { .net = NULL };
@@ -213,26 +255,18 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
     return status;
 }
 
-/* A generation of nets that live: all lives of all candidates are one piece of work. The episodes are the same for all
- * candidates, but each has lives of its own, that is, random graphs: with common ones each generation would adapt to
- * those few. */
-static glia_status run_lives(searching *m, int threads, glia_error *error) {
+/* A generation of nets that live or play side by side: all episodes of all candidates are one piece of work. The
+ * episodes are the same for all candidates, but those that live have lives of their own, that is, random graphs: with
+ * common ones each generation would adapt to those few. */
+static glia_status run_together(searching *m, int threads, glia_error *error) {
     const int count = glia_search_count(m->search);
     const int64_t episodes = episodes_of(m);
     double *x = malloc(((size_t)m->n + 1 + (size_t)episodes) * (size_t)count * sizeof *x);
     if (!x) return glia_fail_nomem(error);
     double *values = x + (size_t)m->n * (size_t)count, *returns = values + count;
-    const glia_lndp_lives lives = { .stage = &m->evolving.stage,
-                                    .o = &m->code_opts,
-                                    .genomes = x,
-                                    .count = count,
-                                    .seed = m->seed,
-                                    .apart = (uint64_t)episodes,
-                                    .episodes = episodes,
-                                    .threads = threads,
-                                    .returns = returns };
     glia_status status = glia_search_ask(m->search, x, error);
-    if (status == GLIA_OK) status = glia_lndp_live(&lives, error);
+    if (status == GLIA_OK)
+        status = play(m, x, count, m->seed, (uint64_t)episodes, episodes, threads, returns, NULL, error);
     if (status == GLIA_OK) {
         for (int i = 0; i < count; i++) values[i] = -glia_evolving_every(returns + i * episodes, episodes, 0, 1);
         status = glia_search_tell(m->search, values, error);
@@ -244,15 +278,16 @@ static glia_status run_lives(searching *m, int threads, glia_error *error) {
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     searching *m = t->memory;
     (void)batch;
-    const int64_t judged = m->code->decode ? 1 : m->population; /* candidates with lives of their own */
+    const int64_t judged = live(m) ? m->population : 1; /* candidates with lives of their own */
     m->seed = (t->opts.seed << 32) + (uint64_t)(t->done * judged * episodes_of(m));
     if (glia_search_stopped(m->search)) { /* converged: nothing changes any more */
         glia_evolving_count(t, 0, m->evolving.last[0], m->evolving.last[1]);
         t->progress.loss = isfinite(m->evolving.last[0]) ? -m->evolving.last[0] : 0;
         return GLIA_OK;
     }
-    glia_status status = m->code->decode ? glia_search_run(m->search, value_of, m, 1, t->opts.threads, error)
-                                         : run_lives(m, t->opts.threads, error);
+    glia_status status = live(m) || play_side_by_side(m)
+                             ? run_together(m, t->opts.threads, error)
+                             : glia_search_run(m->search, value_of, m, 1, t->opts.threads, error);
     if (status != GLIA_OK) return status;
     double best = INFINITY, sum = 0;
     for (int64_t i = 0; i < m->population; i++) {
@@ -279,7 +314,7 @@ static glia_status measure(glia_training *t, glia_error *error) {
     glia_search_best(m->search, x + n);
     glia_search_mean(m->search, x + 2 * n);
     glia_status status =
-        play(m, x, CHOICES, (t->opts.seed << 32) + CHOICE, episodes, t->opts.threads, returns, NULL, error);
+        play(m, x, CHOICES, (t->opts.seed << 32) + CHOICE, 0, episodes, t->opts.threads, returns, NULL, error);
     for (int i = 0; status == GLIA_OK && i < CHOICES; i++) {
         const double reached = glia_evolving_every(returns + i * episodes, episodes, 0, 1);
         if (reached >= most) chosen = i, most = reached;
@@ -287,7 +322,8 @@ static glia_status measure(glia_training *t, glia_error *error) {
     if (status == GLIA_OK) status = glia_training_validation(t, true, error);
     if (status == GLIA_OK) {
         memcpy(m->best, x + (size_t)chosen * n, n * sizeof *m->best);
-        status = play(m, m->best, 1, glia_evolving_eval_seed(t), episodes, t->opts.threads, returns, densities, error);
+        status =
+            play(m, m->best, 1, glia_evolving_eval_seed(t), 0, episodes, t->opts.threads, returns, densities, error);
     }
     if (status == GLIA_OK) status = glia_training_validation(t, false, error);
     if (status == GLIA_OK) {
@@ -354,7 +390,7 @@ static glia_status play_lives(const searching *m, const double *genome, const gl
     const int64_t lives = (n + life - 1) / life;
     double *returns = malloc((size_t)(n + lives) * sizeof *returns);
     if (!returns) return glia_fail_nomem(error);
-    glia_status status = play(m, genome, 1, opts->seed + ASSESSMENT, n, opts->threads, returns, returns + n, error);
+    glia_status status = play(m, genome, 1, opts->seed + ASSESSMENT, 0, n, opts->threads, returns, returns + n, error);
     if (status == GLIA_OK) {
         glia_assessment_add(out, "return", glia_evolving_every(returns, n, 0, 1));
         glia_assessment_add(out, "first_return", glia_evolving_every(returns, n, 0, life));

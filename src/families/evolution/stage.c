@@ -23,17 +23,6 @@ glia_status glia_stage_set(glia_stage *s, const glia_env *env, glia_error *error
     return GLIA_OK;
 }
 
-void glia_stage_read(const glia_stage *s, const void *seen, double *x) {
-    const glia_space *space = &s->observation;
-    if (space->kind == GLIA_SPACE_DISCRETE) {
-        memset(x, 0, (size_t)s->inputs * sizeof *x);
-        x[*(const int32_t *)seen] = 1;
-        return;
-    }
-    for (int i = 0; i < s->inputs; i++)
-        x[i] = space->dtype == GLIA_BOOL ? (double)((const bool *)seen)[i] : (double)((const float *)seen)[i];
-}
-
 const void *glia_stage_choose(const glia_stage *s, const double *y, int32_t *choice, float *action) {
     const glia_space *space = &s->action;
     if (space->kind == GLIA_SPACE_DISCRETE) {
@@ -49,6 +38,20 @@ const void *glia_stage_choose(const glia_stage *s, const double *y, int32_t *cho
     return action;
 }
 
+void glia_stage_act(const glia_stage *s, const double *y, float *action, glia_episodes *e, int lane) {
+    int32_t choice;
+    glia_stage_choose(s, y, &choice, action);
+    if (s->action.kind == GLIA_SPACE_DISCRETE) {
+        e->actions.choices[lane] = choice;
+        return;
+    }
+    for (int i = 0; i < s->outputs; i++) e->actions.numbers[i * GLIA_ENV_LANES + lane] = action[i];
+}
+
+glia_episodes *glia_stage_episodes(const glia_stage *s, glia_error *error) {
+    return glia_episodes_create(s->env, s->inputs, s->action.kind == GLIA_SPACE_DISCRETE ? 1 : s->outputs, error);
+}
+
 static glia_status play_episode(const glia_stage *s, const glia_policy *p, glia_env *env, uint64_t seed, double *x,
                                 double *reached, glia_error *error) {
     double *y = x + s->inputs;
@@ -58,7 +61,7 @@ static glia_status play_episode(const glia_stage *s, const glia_policy *p, glia_
     if (p->reset) p->reset(p->net, seed);
     while (status == GLIA_OK && !now.terminated[0] && !now.truncated[0]) {
         int32_t choice;
-        glia_stage_read(s, now.observations, x);
+        glia_space_read(&s->observation, now.observations, s->inputs, x, 1);
         p->act(p->net, x, y);
         status = glia_env_step(env, glia_stage_choose(s, y, &choice, action), &now, error);
         if (status == GLIA_OK && p->reward) p->reward(p->net, now.rewards[0]);

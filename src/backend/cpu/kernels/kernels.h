@@ -18,6 +18,8 @@
 #include "backend/cpu/kernels/recurrent.h"
 #include "backend/cpu/kernels/sparse.h"
 
+typedef struct glia_net_lanes glia_net_lanes; /* net.h */
+
 /* Called once for every finished block of a result while it is in cache: rows [row, row + rows) and columns
  * [col, col + cols) of matrix `batch`; c points at element [row, col] of it, rows are ldc apart. Blocks do not overlap
  * and cover the result. May run on several workers at once. fn NULL: nothing to do. */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/modal.h"
 #include "core/ops/recurrent.h"
 #include "deploy/generate/incremental.h"
 
@@ -580,24 +581,10 @@ static glia_tensor make_tail(walker *w, rule make, glia_graph *to, const glia_no
 
 /* ---- the walk ---------------------------------------------------------------------------------------------- */
 
-typedef struct expansion {
-    const glia_sizes *sizes; /* of this round; NULL: they are fixed already */
-    bool again;
-} expansion;
-
-/* Expands, in bodies, the operations that depend on the mode. */
-static glia_tensor expand_modal(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
-    expansion *e = context;
-    if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, expand_modal, e, e->sizes);
-    if (!(n->op->flags & GLIA_OP_COMPOSITE) || !(n->op->flags & GLIA_OP_MODAL)) return NULL;
-    e->again = true;
-    return n->op->expand(n, in, GLIA_INFER);
-}
-
 /* Expands composites without a rule into simpler operations. */
 static glia_tensor expand(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
-    expansion *e = context;
-    if (glia_body_of(n) || (n->op->flags & GLIA_OP_MODAL)) return expand_modal(to, n, in, e);
+    glia_modal_expansion *e = context;
+    if (glia_body_of(n) || (n->op->flags & GLIA_OP_MODAL)) return glia_expand_modal(to, n, in, e);
     if (!(n->op->flags & GLIA_OP_COMPOSITE) || rule_of(n->op)) return NULL;
     e->again = true;
     return n->op->expand(n, in, GLIA_INFER);
@@ -606,7 +593,7 @@ static glia_tensor expand(glia_graph *to, const glia_node *n, const glia_tensor 
 static glia_graph *expanded(const glia_graph *model, int64_t batch, glia_error *error) {
     glia_graph *g = NULL;
     const glia_sizes sizes = { { batch, 1, 1 } };
-    for (expansion e = { .sizes = &sizes, .again = true }; e.again; e.sizes = NULL) {
+    for (glia_modal_expansion e = { .sizes = &sizes, .again = true }; e.again; e.sizes = NULL) {
         e.again = false;
         glia_graph *next = glia_graph_rewrite(g ? g : model, expand, &e, e.sizes, false, error);
         glia_graph_free(g);

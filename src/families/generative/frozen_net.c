@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/modal.h"
 #include "families/generative/feature_net.h"
 #include "train/model/model.h"
 
@@ -11,24 +12,11 @@
 
 /* ---- opening ---------------------------------------------------------------------------------------- */
 
-typedef struct expansion {
-    bool again; /* what was expanded may have such operations itself */
-} expansion;
-
-/* Expands the operations that depend on the mode, in bodies of loops too. */
-static glia_tensor expand_modal(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
-    expansion *e = context;
-    if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, expand_modal, e, NULL);
-    if (!(n->op->flags & GLIA_OP_MODAL)) return NULL;
-    e->again = true;
-    return n->op->expand(n, in, GLIA_INFER);
-}
-
 static glia_graph *in_evaluation(const glia_graph *model, glia_error *error) {
     glia_graph *g = NULL;
-    for (expansion e = { .again = true }; e.again;) {
+    for (glia_modal_expansion e = { .again = true }; e.again;) {
         e.again = false;
-        glia_graph *next = glia_graph_rewrite(g ? g : model, expand_modal, &e, NULL, false, error);
+        glia_graph *next = glia_graph_rewrite(g ? g : model, glia_expand_modal, &e, NULL, false, error);
         glia_graph_free(g);
         if (!next) return NULL;
         g = next;

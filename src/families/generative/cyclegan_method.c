@@ -362,19 +362,13 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     const cyclegan *m = t->memory;
     glia_array own[KINDS + 2];
     const int wanted = arrays(t, own, KINDS + 2);
-    for (int i = 0; i < wanted; i++) {
-        const glia_array *x = NULL;
-        for (int k = 0; k < n; k++)
-            if (strcmp(from[k].name, own[i].name) == 0) x = &from[k];
-        if (!x || x->dtype != own[i].dtype || !glia_shape_equal(x->shape, own[i].shape))
-            return glia_fail(error, GLIA_E_ARGUMENT, "has no '%s' of this training", own[i].name);
-        const size_t bytes = glia_shape_bytes(x->shape, x->dtype);
-        if (own[i].data == &m->reader_hash && memcmp(x->data, own[i].data, bytes) != 0)
-            return glia_fail(error, GLIA_E_ARGUMENT, "was made with other values of the classifier '%s'",
-                             m->classifier);
-        if (!check_only) memcpy(own[i].data, x->data, bytes);
-    }
-    return GLIA_OK;
+    int64_t hash = m->reader_hash; /* is compared only */
+    if (m->reader.model) own[wanted - 1].data = &hash;
+    glia_status status = GLIA_OK;
+    for (int i = 0; status == GLIA_OK && i < wanted; i++)
+        status = glia_training_take(&own[i], from, n, check_only && own[i].data != &hash, error);
+    if (status != GLIA_OK || hash == m->reader_hash) return status;
+    return glia_fail(error, GLIA_E_ARGUMENT, "was made with other values of the classifier '%s'", m->classifier);
 }
 
 /* ---- what it shows ---------------------------------------------------------------------------------- */

@@ -323,19 +323,6 @@ glia_status glia_actor_restore(glia_actor *a, const glia_array *arrays, int n, b
     return status == GLIA_OK ? glia_env_last(a->env, &a->now, error) : status;
 }
 
-glia_status glia_actor_take(const glia_array *own, const glia_array *arrays, int n, bool check_only,
-                            glia_error *error) {
-    const glia_array *from = NULL;
-    for (int i = 0; i < n && !from; i++) {
-        if (!strcmp(arrays[i].name, own->name)) from = &arrays[i];
-    }
-    if (!from || from->dtype != own->dtype || !glia_shape_equal(from->shape, own->shape)) {
-        return glia_fail(error, GLIA_E_FORMAT, "has no '%s' of this training", own->name);
-    }
-    if (!check_only) memcpy(own->data, from->data, glia_shape_bytes(own->shape, own->dtype));
-    return GLIA_OK;
-}
-
 enum { EVAL_SEED = 0x6576616C }; /* added to a training's seed: other episodes than it learned from */
 
 static double mean_of(const double *x, int64_t n) {

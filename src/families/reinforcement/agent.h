@@ -37,8 +37,6 @@ glia_status glia_actor_step(glia_training *training, glia_actor *actor, const vo
 glia_status glia_actor_measure(glia_training *training, glia_actor *actor, int64_t episodes, glia_error *error);
 /* The arrays of a checkpoint that begin with "environment/", and back after a check. */
 glia_status glia_actor_restore(glia_actor *actor, const glia_array *arrays, int n, bool check_only, glia_error *error);
-/* Checks that a checkpoint has this array, and with check_only false copies it. */
-glia_status glia_actor_take(const glia_array *own, const glia_array *arrays, int n, bool check_only, glia_error *error);
 
 /* What methods with a replay share; their settings fill the first part. */
 typedef struct glia_replaying {

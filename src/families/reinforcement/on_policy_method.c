@@ -401,7 +401,7 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     on_policy *m = t->memory;
     const glia_array own = counters_of(m);
     glia_status status = glia_actor_restore(&m->actor, from, n, check_only, error);
-    return status == GLIA_OK ? glia_actor_take(&own, from, n, check_only, error) : status;
+    return status == GLIA_OK ? glia_training_take(&own, from, n, check_only, error) : status;
 }
 
 #define METHOD(name_, uses_, summary_, paper_)                                                                         \

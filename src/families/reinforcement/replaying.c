@@ -86,7 +86,7 @@ glia_status glia_replaying_restore(glia_replaying *r, const glia_array *from, in
     own[0] = counters_array(r->counters);
     glia_n_step_arrays(&r->waiting, own + 1);
     for (int i = 0; status == GLIA_OK && i < GLIA_COUNT(own); i++) {
-        status = glia_actor_take(&own[i], from, n, check_only, error);
+        status = glia_training_take(&own[i], from, n, check_only, error);
     }
     return status == GLIA_OK && check_only ? glia_n_step_check(&r->waiting, from, n, error) : status;
 }

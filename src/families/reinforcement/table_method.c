@@ -170,7 +170,7 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     glia_array own[OWN];
     own_arrays(m, own);
     glia_status status = glia_actor_restore(&m->actor, from, n, check_only, error);
-    for (int i = 0; i < OWN && status == GLIA_OK; i++) status = glia_actor_take(&own[i], from, n, check_only, error);
+    for (int i = 0; i < OWN && status == GLIA_OK; i++) status = glia_training_take(&own[i], from, n, check_only, error);
     for (int64_t i = 0; i < m->actor.copies && !check_only; i++) {
         if (m->chosen[i] >= m->actor.actions) m->chosen[i] = -1;
     }

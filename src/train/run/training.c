@@ -95,6 +95,21 @@ glia_status glia_training_plain_sgd(const glia_training *t, glia_error *error) {
     return glia_fail(error, GLIA_E_ARGUMENT, "%s: the learning rate is %g", method, o->lr);
 }
 
+/* ---- steps of restore ---------------------------------------------------------------------------- */
+
+glia_status glia_training_take(const glia_array *own, const glia_array *arrays, int n, bool check_only,
+                               glia_error *error) {
+    const glia_array *from = NULL;
+    for (int i = 0; i < n && !from; i++) {
+        if (!strcmp(arrays[i].name, own->name)) from = &arrays[i];
+    }
+    if (!from || from->dtype != own->dtype || !glia_shape_equal(from->shape, own->shape)) {
+        return glia_fail(error, GLIA_E_FORMAT, "has no '%s' of this training", own->name);
+    }
+    if (!check_only) memcpy(own->data, from->data, glia_shape_bytes(own->shape, own->dtype));
+    return GLIA_OK;
+}
+
 /* ---- steps of begin ------------------------------------------------------------------------------ */
 
 glia_status glia_training_copy_graph(glia_training *t, glia_graph **graph, glia_error *error) {

@@ -76,6 +76,10 @@ int glia_training_figure(glia_training *training, const char *name);
 /* The mean so far; NaN before the first step. */
 double glia_training_mean_value(const glia_training *training, int mean);
 
+/* A step of `restore`: checks that a checkpoint has this array, and with check_only false copies it. */
+glia_status glia_training_take(const glia_array *own, const glia_array *arrays, int n, bool check_only,
+                               glia_error *error);
+
 /* Steps of `begin`. A copy of the model's graph, to which losses and updates may be added; the model's values are
  * initialised. */
 glia_status glia_training_copy_graph(glia_training *training, glia_graph **graph, glia_error *error);
